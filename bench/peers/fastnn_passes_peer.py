@@ -1,0 +1,47 @@
+"""The passes of fastnn's 3x3 convolutions one by one, y, dx and dw, directly and as it chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from shapes import Row
+
+import fastnn as fnn
+from fastnn import ops
+from peers.fastnn_peer import Calls, laid_out, set_threads, version
+
+__all__ = ["build", "set_threads", "version"]
+
+choose = getattr(fnn, "set_conv_algorithm", None)
+
+
+def in_turn(algorithm: str, run: Callable[[], Any]) -> Callable[[], Any]:
+    def call() -> Any:
+        choose(algorithm)
+        return run()
+
+    return call
+
+
+def build(row: Row) -> Calls:
+    """{"direct y": call, "direct dx": ..., "auto y": ...}; {} where there is no choice of algorithm."""
+    o = row.options
+    if choose is None or row.kind != "Conv2d" or o["kernel_size"] != 3 or o.get("groups", 1) > 1 or row.x[1] < 64:
+        return {}
+    x = laid_out(row.input(), row)
+    weight, bias = row.weights().values()
+    stride, padding = o.get("stride", 1), o.get("padding", 0)
+
+    def run(*need: bool) -> Any:
+        return ops.conv2d.raw(x, weight, bias, stride, padding, need=list(need))
+
+    to_x, to_weight = run(True, False, False)[1], run(False, True, False)[1]
+    dy = np.ascontiguousarray(row.gradient(row.output).transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    passes = {
+        "y": lambda: run(False, False, False)[0],
+        "dx": lambda: to_x(dy)[0],
+        "dw": lambda: to_weight(dy)[1],
+    }
+    return {f"{how} {name}": in_turn(how, call) for how in ("direct", "auto") for name, call in passes.items()}

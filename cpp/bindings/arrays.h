@@ -1,0 +1,129 @@
+// NumPy arrays at the border: strict checks on the way in, blocks of the cache on the way out. Nothing is ever
+// converted or copied here; python/fastnn/arrays.py does that, where the message can be good.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "isa.h"
+#include "memory.h"
+#include "threads.h"
+
+namespace fastnn {
+namespace py = pybind11;
+using namespace pybind11::literals;
+
+// Any strides; the checks below say which are accepted. Bind with .noconvert().
+using F32 = py::array_t<float, 0>;
+using I64 = py::array_t<int64_t, 0>;
+using U8 = py::array_t<uint8_t, 0>;
+using Shape = std::vector<py::ssize_t>;
+
+inline std::string shape_text(const Shape& shape) {
+  std::string text = "(";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+inline Shape shape_of(const py::array& a) { return Shape(a.shape(), a.shape() + a.ndim()); }
+
+inline void require(bool ok, const char* op, const std::string& what) {
+  if (!ok) throw py::value_error(std::string(op) + ": " + what);
+}
+
+inline void require_ndim(const py::array& a, py::ssize_t ndim, const char* op, const char* name) {
+  require(a.ndim() == ndim, op,
+          std::string(name) + " has shape " + shape_text(shape_of(a)) + ", expected " + std::to_string(ndim) +
+              " dimensions");
+}
+
+inline void require_shape(const py::array& a, const Shape& shape, const char* op, const char* name) {
+  require(shape_of(a) == shape, op,
+          std::string(name) + " has shape " + shape_text(shape_of(a)) + ", expected " + shape_text(shape));
+}
+
+// Whether the axes, taken in `order` (slowest first), lie densely in memory. Axes of size 1 may have any stride.
+inline bool is_dense(const py::array& a, const std::vector<int>& order) {
+  py::ssize_t step = a.itemsize();
+  if (a.size() == 0) return true;
+  for (size_t i = order.size(); i-- > 0;) {
+    if (a.shape(order[i]) != 1 && a.strides(order[i]) != step) return false;
+    step *= a.shape(order[i]);
+  }
+  return reinterpret_cast<uintptr_t>(a.data()) % a.itemsize() == 0;
+}
+
+inline bool is_c_contiguous(const py::array& a) {
+  std::vector<int> order(a.ndim());
+  for (int i = 0; i < static_cast<int>(a.ndim()); ++i) order[i] = i;
+  return is_dense(a, order);
+}
+
+// (N, C, H, W) with the strides of N, H, W, C.
+inline bool is_channels_last(const py::array& a) { return a.ndim() == 4 && is_dense(a, {0, 2, 3, 1}); }
+
+// The axes by falling stride: the order in which a dense array lies in memory.
+inline std::vector<int> memory_order(const py::array& a) {
+  std::vector<int> order(a.ndim());
+  for (int i = 0; i < static_cast<int>(a.ndim()); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](int i, int j) { return a.strides(i) > a.strides(j); });
+  return order;
+}
+
+inline void require_contiguous(const py::array& a, const char* op, const char* name) {
+  if (!is_c_contiguous(a)) throw py::type_error(std::string(op) + ": " + name + " must be C-contiguous and aligned");
+}
+
+inline void require_channels_last(const py::array& a, const char* op, const char* name) {
+  if (!is_channels_last(a))
+    throw py::type_error(std::string(op) + ": " + name + " must be (N, C, H, W) with channels last in memory");
+}
+
+// A new array in a block of the cache, returned to it when the array dies. Contents undefined.
+template <class T>
+py::array_t<T, 0> empty_strided(const Shape& shape, const std::vector<int>& order) {
+  int64_t bytes = sizeof(T);
+  Shape strides(shape.size());
+  for (size_t i = order.size(); i-- > 0;) {
+    strides[order[i]] = bytes;
+    bytes = checked_mul(bytes, shape[order[i]] ? shape[order[i]] : 1);
+  }
+  void* block = acquire(bytes);
+  py::capsule owner(block, [](void* p) { release(p); });
+  return py::array_t<T, 0>(shape, strides, static_cast<T*>(block), owner);
+}
+
+template <class T = float>
+py::array_t<T, 0> empty(const Shape& shape) {
+  std::vector<int> order(shape.size());
+  for (size_t i = 0; i < shape.size(); ++i) order[i] = static_cast<int>(i);
+  return empty_strided<T>(shape, order);
+}
+
+template <class T = float>
+py::array_t<T, 0> empty_channels_last(py::ssize_t n, py::ssize_t c, py::ssize_t h, py::ssize_t w) {
+  return empty_strided<T>({n, c, h, w}, {0, 2, 3, 1});
+}
+
+// Throws unless the elements of `a` fill their memory without gaps, in any order of axes; returns that order.
+inline std::vector<int> require_dense(const py::array& a, const char* op, const char* name) {
+  std::vector<int> order = memory_order(a);
+  if (!is_dense(a, order)) throw py::type_error(std::string(op) + ": " + name + " must be dense in memory and aligned");
+  return order;
+}
+
+// Throws unless the dense arrays have one shape and one layout, so that flat memory pairs up their elements.
+inline void require_same_layout(const py::array& a, const py::array& b, const char* op, const char* name) {
+  require_shape(b, shape_of(a), op, name);
+  if (!is_dense(b, require_dense(a, op, "x")))
+    throw py::type_error(std::string(op) + ": " + name + " must lie in memory as x does");
+}
+
+inline const float* data_or_null(const std::optional<F32>& a) { return a ? a->data() : nullptr; }
+
+}  // namespace fastnn

@@ -1,0 +1,104 @@
+// The gradients of a recurrent layer that need no walk: of x, the weights and the biases.
+#include "recurrent.h"
+
+namespace fastnn {
+namespace {
+
+void sum_rows(int64_t rows, const float* x, int64_t x_row, int64_t columns, float* out) {
+  run_sum_rows({rows, columns, x_row, x, out, nullptr});
+}
+
+// h before every row of the walk, (rows, columns): y of the step before, or h0 (null: zeros).
+void gather_before(const Sequence& s, int64_t columns, const float* y, int64_t y_row, const float* h0, float* out) {
+  for (int64_t time = 0; time < s.t; ++time) {
+    const int64_t before = s.reverse ? time + 1 : time - 1;
+    const int64_t old = before < 0 || before >= s.t ? 0 : s.starts[before + 1] - s.starts[before];
+    for (int64_t r = 0; r < s.starts[time + 1] - s.starts[time]; ++r, out += columns) {
+      const float* from = r < old ? y + (s.starts[before] + r) * y_row : h0 ? h0 + r * columns : nullptr;
+      if (from)
+        std::copy(from, from + columns, out);
+      else
+        std::fill(out, out + columns, 0.0f);
+    }
+  }
+}
+
+}  // namespace
+
+void product_over_rows(int64_t k, const float* a, int64_t a_row, int64_t m, const float* b, int64_t b_row, int64_t n,
+                       float* c) {
+  Gemm g{};
+  g.batch = 1, g.m = m, g.n = n, g.k = k;
+  g.a = a, g.a_row = 1, g.a_col = a_row;
+  g.b = b, g.b_row = b_row, g.b_col = 1;
+  g.c = c, g.c_row = n;
+  run_gemm(g);
+}
+
+LayerGradients::LayerGradients(const Layer& layer, bool x, const std::vector<bool>& weights) : layer_(layer) {
+  require(static_cast<int64_t>(weights.size()) == 4 * layer.directions(), layer.op, "expected a flag for every weight");
+  if (x) dx_ = empty(layer.rows_shape(layer.inputs));
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const int64_t columns[] = {layer.inputs, layer.p};
+    State place;
+    if (weights[i]) place = i % 4 < 2 ? empty({layer.width(), columns[i % 4]}) : empty({layer.width()});
+    weights_.push_back(place);
+  }
+}
+
+void LayerGradients::add(int64_t direction, const float* gates, const std::vector<GatePart>& hidden, const float* y,
+                         const float* h0, const float* biases) {
+  const int64_t rows = layer_.rows(), width = layer_.width();
+  State* w = weights_.data() + 4 * direction;
+  if (dx_) input(direction, gates);
+  if (w[0])
+    product_over_rows(rows, gates, width, width, layer_.x.data(), layer_.inputs, layer_.inputs, w[0]->mutable_data());
+  if (w[1]) hidden_weight(direction, hidden, y, h0);
+  if (w[2]) sum_rows(rows, biases ? biases : gates, width, width, w[2]->mutable_data());
+  if (!w[3]) return;
+  float* out = w[3]->mutable_data();
+  if (biases) return sum_rows(rows, biases, width, width, out);
+  for (const GatePart& part : hidden) {
+    sum_rows(rows, part.data, part.row, part.columns, out);
+    out += part.columns;
+  }
+}
+
+void LayerGradients::input(int64_t direction, const float* gates) {
+  Gemm g{};
+  g.batch = 1, g.m = layer_.rows(), g.n = layer_.inputs, g.k = layer_.width();
+  g.a = gates, g.a_row = g.k, g.a_col = 1;
+  g.b = layer_.weights[direction].ih.data(), g.b_row = g.n, g.b_col = 1;
+  g.c = dx_->mutable_data(), g.c_row = g.n;
+  if (direction == 0) return run_gemm(g);
+  const int64_t size = g.m * g.n;
+  const Workspace part(size);
+  g.c = part.data();
+  run_gemm(g);
+  float* dx = dx_->mutable_data();
+  for (int64_t i = 0; i < size; ++i) dx[i] += part.data()[i];
+}
+
+void LayerGradients::hidden_weight(int64_t direction, const std::vector<GatePart>& hidden, const float* y,
+                                   const float* h0) {
+  const Sequence s = layer_.sequence(direction);
+  const int64_t p = layer_.p;
+  float* out = (*weights_[4 * direction + 1]).mutable_data();
+  const bool shifted = layer_.dense() && !h0;  // then h before is y, a step apart, and the first step adds nothing
+  const Workspace gathered(shifted ? 0 : layer_.rows() * p);
+  if (!shifted) gather_before(s, p, y, layer_.y_row(), h0, gathered.data());
+  for (const GatePart& part : hidden) {
+    if (part.factor) {
+      product_over_rows(layer_.rows(), part.data, part.row, part.columns, part.factor, p, p, out);
+    } else if (shifted) {
+      const float *later = part.data + (s.reverse ? 0 : s.n * part.row),
+                  *before = y + (s.reverse ? s.n * layer_.y_row() : 0);
+      product_over_rows((s.t - 1) * s.n, later, part.row, part.columns, before, layer_.y_row(), p, out);
+    } else {
+      product_over_rows(layer_.rows(), part.data, part.row, part.columns, gathered.data(), p, p, out);
+    }
+    out += part.columns * p;
+  }
+}
+
+}  // namespace fastnn

@@ -1,0 +1,234 @@
+// conv2d_backward_weight with one filter per channel: dw (c, kh, kw) = sum over images and pixels of x at the tap times
+// dy. The lanes are channels; the sums of a row of taps stay in registers along a row of pixels.
+//   partial of dw: [c][ky][kx], as the shared reduction of conv2d_weight.cpp reads it: [group][ky][kx][1][1]
+#include "conv2d.h"
+#include "conv2d_direct.h"
+#include "window.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+constexpr int kTaps = 4;             // of a row of the filter, in registers at a time
+constexpr int kTogether = 4;         // output pixels
+constexpr int64_t kBandPixels = 64;  // of output, between reads and writes of the sums
+
+// One row of output pixels, `n` channels of it, and the image row that a row of taps sees.
+struct Row {
+  const float *x, *dy;        // of pixel 0
+  int64_t x_pixel, dy_pixel;  // floats from one pixel to the next
+  int64_t stride, cols, n;    // image columns from one output to the next; columns of the image; channels
+};
+
+// sums[b] += sum over outputs first .. last of dy * x, `step` columns further for every b; at: column of output 0.
+template <int B, bool whole>
+[[gnu::always_inline]] inline void add_taps(const Row& r, int64_t at, int64_t step, Range outputs, float* sums,
+                                            int64_t sums_row) {
+  const auto read = [&r](const float* p) { return whole ? load(p) : load_n(p, r.n); };
+  vf acc[B];
+#pragma GCC unroll 4
+  for (int b = 0; b < B; ++b) acc[b] = read(sums + b * sums_row);
+  const float* x = r.x + (at + outputs.first * r.stride) * r.x_pixel;
+  const float* dy = r.dy + outputs.first * r.dy_pixel;
+  int64_t i = outputs.first;
+  if (B > 1 && step == 1 && r.stride == 1) {  // neighbours read each pixel once
+    for (; i + kTogether <= outputs.last; i += kTogether, x += kTogether * r.x_pixel, dy += kTogether * r.dy_pixel) {
+      vf pixels[kTogether + B - 1];
+#pragma GCC unroll 8
+      for (int p = 0; p < kTogether + B - 1; ++p) pixels[p] = read(x + p * r.x_pixel);
+#pragma GCC unroll 8
+      for (int p = 0; p < kTogether; ++p) {
+        const vf d = read(dy + p * r.dy_pixel);
+#pragma GCC unroll 4
+        for (int b = 0; b < B; ++b) acc[b] = fma(pixels[p + b], d, acc[b]);
+      }
+    }
+  }
+  for (; i < outputs.last; ++i, x += r.stride * r.x_pixel, dy += r.dy_pixel) {
+    const vf d = read(dy);
+#pragma GCC unroll 4
+    for (int b = 0; b < B; ++b) acc[b] = fma(read(x + b * step * r.x_pixel), d, acc[b]);
+  }
+#pragma GCC unroll 4
+  for (int b = 0; b < B; ++b) {
+    if (whole)
+      store(sums + b * sums_row, acc[b]);
+    else
+      store_n(sums + b * sums_row, acc[b], r.n);
+  }
+}
+
+template <int B>
+void add_taps(const Row& r, int64_t at, int64_t step, Range outputs, float* sums, int64_t sums_row) {
+  if (outputs.first >= outputs.last) return;
+  if (r.n == kLanes)
+    add_taps<B, true>(r, at, step, outputs, sums, sums_row);
+  else
+    add_taps<B, false>(r, at, step, outputs, sums, sums_row);
+}
+
+// A row of `taps` taps, `step` columns apart, the first at column `at` for output 0. Where all of them see the image
+// they go together; the outputs at the borders, where only some do, follow one tap at a time.
+void add_tap_row(const Row& r, int64_t at, int64_t step, int64_t taps, int64_t ow, float* sums, int64_t sums_row) {
+  // Outputs whose tap sees the image are found like taps: positions `stride` apart.
+  const auto outputs = [&](int64_t tap) {
+    return taps_inside(at + tap * step, at + tap * step, r.stride, ow, 0, r.cols);
+  };
+  for (int64_t t = 0; t < taps; t += kTaps) {
+    const int64_t count = min64(kTaps, taps - t);
+    const Range low = outputs(t), high = outputs(t + count - 1);
+    Range common{low.first, high.last};
+    if (common.last < common.first) common = {0, 0};
+    with_rows(count, [&](auto n) {
+      constexpr int B = decltype(n)::value;
+      if constexpr (B <= kTaps) add_taps<B>(r, at + t * step, step, common, sums + t * sums_row, sums_row);
+    });
+    for (int64_t b = 0; b < count; ++b) {
+      const Range all = outputs(t + b);
+      float* sum = sums + (t + b) * sums_row;
+      if (common.first == common.last) {
+        add_taps<1>(r, at + (t + b) * step, step, all, sum, sums_row);
+        continue;
+      }
+      add_taps<1>(r, at + (t + b) * step, step, {all.first, common.first}, sum, sums_row);
+      add_taps<1>(r, at + (t + b) * step, step, {common.last, all.last}, sum, sums_row);
+    }
+  }
+}
+
+// Whether the filter has 3x3 neighbouring taps and no output sees more than one pixel beside the image: then the sums
+// of all taps stay in registers through a band of rows, and a source pixel is read once for the three taps of a row.
+bool is_near(const Conv2d& g) {
+  return g.kh == 3 && g.kw == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 && g.dilation_w == 1 &&
+         g.pad_left <= 1 && g.ow + 1 - g.pad_left <= g.w;
+}
+
+// sums[T][3] += over W neighbouring outputs, for T rows of taps; left, right: the pixel there is outside the image.
+template <int W, bool left, bool right, bool whole, int T>
+[[gnu::always_inline]] inline void near_taps(vf (&sums)[T][3], const float* x, int64_t row, int64_t pixel,
+                                             const float* dy, int64_t dy_pixel, int64_t n) {
+  const auto read = [n](const float* p) { return whole ? load(p) : load_n(p, n); };
+  asm("" : "+r"(x));  // the compiler would carry pixels over to the next outputs in more registers than there are
+  vf d[W];
+#pragma GCC unroll 4
+  for (int o = 0; o < W; ++o) {
+    d[o] = read(dy + o * dy_pixel);
+    keep(d[o]);
+  }
+#pragma GCC unroll 3
+  for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 8
+    for (int i = left; i < W + 2 - right; ++i) {
+      vf v = read(x + t * row + i * pixel);
+      keep(v);
+#pragma GCC unroll 3
+      for (int k = 0; k < 3; ++k)
+        if (i - k >= 0 && i - k < W) sums[t][k] = fma(v, d[i - k], sums[t][k]);
+    }
+  }
+}
+
+// Output rows that see the same T rows of taps; image: of their first row, where tap (first, 0) of output 0 would be.
+template <int T, bool whole>
+[[gnu::noinline]] void near_rows(const Conv2d& g, const float* image, int64_t pixel, const float* dy, int64_t rows,
+                                 int64_t n, float* sums, int64_t sums_row) {
+  const auto read = [n](const float* p) { return whole ? load(p) : load_n(p, n); };
+  vf acc[T][3];
+#pragma GCC unroll 16
+  for (int t = 0; t < 3 * T; ++t) acc[t / 3][t % 3] = read(sums + t * sums_row);
+  const int64_t row = g.w * pixel;
+  const bool left = g.pad_left == 1, right = g.ow + 1 - g.pad_left == g.w, narrow = left && right && g.ow == 1;
+  for (int64_t r = 0; r < rows; ++r, image += row, dy += g.ow * g.c) {
+    const float *x = image, *d = dy, *last = dy + (g.ow - right) * g.c;
+    if (narrow) {
+      near_taps<1, true, true, whole>(acc, x, row, pixel, d, g.c, n);
+      continue;
+    }
+    if (left) {
+      near_taps<1, true, false, whole>(acc, x, row, pixel, d, g.c, n);
+      x += pixel, d += g.c;
+    }
+    for (; whole && d + g.c < last; x += 2 * pixel, d += 2 * g.c)
+      near_taps<2, false, false, whole>(acc, x, row, pixel, d, g.c, n);
+    for (; d < last; x += pixel, d += g.c) near_taps<1, false, false, whole>(acc, x, row, pixel, d, g.c, n);
+    if (right) near_taps<1, false, true, whole>(acc, x, row, pixel, d, g.c, n);
+  }
+#pragma GCC unroll 16
+  for (int t = 0; t < 3 * T; ++t) {
+    if (whole)
+      store(sums + t * sums_row, acc[t / 3][t % 3]);
+    else
+      store_n(sums + t * sums_row, acc[t / 3][t % 3], n);
+  }
+}
+
+template <int T>
+void near_rows(const Conv2d& g, const float* image, int64_t pixel, const float* dy, int64_t rows, int64_t n,
+               float* sums, int64_t sums_row) {
+  if (n == kLanes)
+    near_rows<T, true>(g, image, pixel, dy, rows, n, sums, sums_row);
+  else
+    near_rows<T, false>(g, image, pixel, dy, rows, n, sums, sums_row);
+}
+
+// One image: x and dy of its first pixel, `pixel` floats from one pixel of x to the next; sums [ky][kx][channels].
+void near_image(const Conv2d& g, const float* x, int64_t pixel, const float* dy, int64_t channels, float* sums) {
+  int64_t rows;
+  for (int64_t oy = 0; oy < g.oh; oy += rows) {
+    const int64_t y = oy - g.pad_top;
+    const Range taps = taps_inside(y, y, 1, 3, 0, g.h);
+    const bool inside = taps.last - taps.first == 3;
+    rows = inside ? min64(max64(1, kBandPixels / max64(1, g.ow)), g.h - 2 - y) : 1;
+    rows = min64(rows, g.oh - oy);
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      const float* image = x + ((y + taps.first) * g.w - g.pad_left) * pixel + c;
+      const float* from = dy + oy * g.ow * g.c + c;
+      float* to = sums + taps.first * 3 * channels + c;
+      const int64_t n = min64(kLanes, channels - c);
+      if (inside)
+        near_rows<3>(g, image, pixel, from, rows, n, to, channels);
+      else if (taps.last - taps.first == 2)
+        near_rows<2>(g, image, pixel, from, rows, n, to, channels);
+      else if (taps.last > taps.first)
+        near_rows<1>(g, image, pixel, from, rows, n, to, channels);
+    }
+  }
+}
+
+void any_image(const Conv2d& g, const float* x, int64_t pixel, const float* dy, int64_t channels, float* sums) {
+  for (int64_t oy = 0; oy < g.oh; ++oy) {
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      for (int64_t ky = 0; ky < g.kh; ++ky) {
+        const int64_t y = oy * g.stride_h + ky * g.dilation_h - g.pad_top;
+        if (y < 0 || y >= g.h) continue;
+        const Row row{x + y * g.w * pixel + c,    dy + oy * g.ow * g.c + c, pixel, g.c, g.stride_w, g.w,
+                      min64(kLanes, channels - c)};
+        add_tap_row(row, -g.pad_left, g.dilation_w, g.kw, g.ow, sums + ky * g.kw * channels + c, channels);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void depthwise_backward_weight(const Conv2dBackwardWeight& a, int64_t first_image, int64_t last_image, int64_t c0,
+                               int64_t channels, float* partial, float* scratch) {
+  const Conv2d& g = a.g;
+  const int64_t taps = g.kh * g.kw;
+  float *sums = scratch, *copy = scratch + taps * channels;
+  __builtin_memset(sums, 0, taps * channels * sizeof(float));
+  for (int64_t n = first_image; n < last_image; ++n) {
+    const float* x = a.x + n * g.h * g.w * g.c + (g.x_nchw ? c0 * g.h * g.w : c0);
+    const float* dy = a.dy + n * g.oh * g.ow * g.c + c0;
+    if (g.x_nchw) {
+      copy_window(x, g.h, g.w, channels, true, {0, 0, g.h, g.w}, copy);
+      x = copy;
+    }
+    const auto image = is_near(g) ? near_image : any_image;
+    image(g, x, g.x_nchw ? channels : g.c, dy, channels, sums);
+  }
+  transpose_rows(sums, channels, taps, channels, partial + c0 * taps, taps);
+}
+
+}  // namespace FASTNN_ISA
+}  // namespace fastnn

@@ -1,0 +1,245 @@
+// conv2d_backward_weight: dw (k, c / groups, kh, kw) = sum over images and pixels of x at the tap times dy.
+// An outer product that reads both operands as they lie: rows of the tile are channels of x (for undilated taps, the
+// kw * c neighbouring floats that a row of taps sees), columns are channels of dy, and the sum runs over pixels.
+//
+// Tasks are chunks of images times parts of dw, both from the shape only. Each chunk sums its images in order into its
+// own copy of dw, (ky, kx, c, k) in memory, and the chunks are added in a fixed tree. A single image with enough
+// channels is summed without a copy: a tile takes all its taps in turn and goes to dw at once.
+#include "conv2d.h"
+#include "conv2d_direct.h"
+#include "kernels.h"
+#include "transpose.h"
+#include "window.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+constexpr int64_t kMaxChunks = 32;           // images are cut into at most this many chunks
+constexpr int64_t kWantedTasks = 32;         // and dw into parts until there are so many tasks
+constexpr int64_t kAhead = 4;                // channels that the reduction fetches ahead
+constexpr int64_t kPartialFloats = 1 << 22;  // 16 MB for all copies of dw
+
+int64_t dw_floats(const Conv2d& g) { return g.k * (g.c / g.groups) * g.kh * g.kw; }
+
+int64_t chunk_count(const Conv2d& g) {
+  const int64_t fits = max64(1, kPartialFloats / max64(1, dw_floats(g)));
+  return max64(1, min64(min64(g.n, kMaxChunks), fits));
+}
+
+// Units of dw that are computed alone: one row of taps of one group, one panel of its output channels. With a filter
+// per channel, a vector of channels.
+int64_t unit_count(const Conv2d& g) {
+  return conv2d_is_depthwise(g) ? ceil_div(g.c, kLanes) : g.groups * g.kh * panel_count(g.k / g.groups);
+}
+
+int64_t part_count(const Conv2d& g) { return min64(unit_count(g), ceil_div(kWantedTasks, chunk_count(g))); }
+
+bool is_single(const Conv2d& g) {
+  return g.n == 1 && g.c / g.groups >= kMaxRows && conv2d_weight_algorithm(g) == Conv2dAlgorithm::direct;
+}
+
+// Units of dw for a single image: a tile of input channels, a panel of output channels, all taps.
+int64_t single_units(const Conv2d& g) { return g.groups * panel_count(g.k / g.groups) * tile_count(g.c / g.groups); }
+
+int64_t partial_floats(const Conv2d& g) {
+  if (is_single(g)) return 0;
+  return conv2d_is_winograd(g) ? winograd_partials(g) : chunk_count(g) * dw_floats(g);
+}
+
+int64_t partial_tasks(const Conv2dBackwardWeight& a) {
+  if (is_single(a.g)) return min64(single_units(a.g), kWantedTasks);
+  return conv2d_is_winograd(a.g) ? winograd_partial_tasks(a.g) : chunk_count(a.g) * part_count(a.g);
+}
+
+Window image_window(const Conv2d& g) {
+  return {-g.pad_top, -g.pad_left, conv2d_extent(g.oh, g.stride_h, g.dilation_h, g.kh),
+          conv2d_extent(g.ow, g.stride_w, g.dilation_w, g.kw)};
+}
+
+int64_t partial_scratch(const Conv2dBackwardWeight& a) {
+  if (conv2d_is_winograd(a.g)) return winograd_partial_scratch(a.g);
+  if (conv2d_is_depthwise(a.g)) return a.g.c * (a.g.kh * a.g.kw + (a.g.x_nchw ? a.g.h * a.g.w : 0));
+  const int64_t sums = is_single(a.g) ? kMaxRows * a.g.kh * a.g.kw * 2 * kLanes : 0;
+  if (conv2d_reads_in_place(a.g)) return sums;
+  const Window win = image_window(a.g);
+  return sums + win.rows * win.cols * a.g.c;
+}
+
+struct Image {
+  const float* x;      // first pixel the first tap sees
+  int64_t row, pixel;  // floats from one output row (pixel) to the next, seen from a tap
+  const float* dy;
+  bool first;  // of its chunk: dw is not read
+};
+
+// R rows of dw (neighbouring floats of x from x0) times a panel of output channels, over all pixels of an image.
+template <int R, int V>
+[[gnu::noinline]] void weight_tile(const Conv2d& g, const Image& image, int64_t x0, int64_t k0, int64_t columns,
+                                   float* dw, int64_t dw_row) {
+  vf acc[R][V];
+  if (image.first)
+    start_tile(acc, nullptr);
+  else
+    load_tile(acc, dw, dw_row, columns);
+  const int64_t last = columns - (V - 1) * kLanes;
+  for (int64_t oy = 0; oy < g.oh; ++oy) {
+    const float* x = image.x + x0 + oy * image.row;
+    const float* dy = image.dy + oy * g.ow * g.k + k0;
+    if (last == kLanes)
+      multiply_add(acc, x, 1, image.pixel, dy, g.k, g.ow);
+    else
+      multiply_add_ragged(acc, x, 1, image.pixel, dy, g.k, g.ow, last);
+  }
+  store_tile(acc, dw, dw_row, columns);
+}
+
+// One unit: `rows` rows of dw that see neighbouring floats of x from x0.
+void weight_rows(const Conv2d& g, const Image& image, int64_t x0, int64_t rows, int64_t k0, int64_t columns, float* dw,
+                 int64_t dw_row) {
+  const int64_t tiles = tile_count(rows);
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t r = tile_row(rows, tiles, t);
+    with_rows(tile_row(rows, tiles, t + 1) - r, [&](auto height) {
+      constexpr int R = decltype(height)::value;
+      if (columns <= kLanes)
+        weight_tile<R, 1>(g, image, x0 + r, k0, columns, dw + r * dw_row, dw_row);
+      else
+        weight_tile<R, 2>(g, image, x0 + r, k0, columns, dw + r * dw_row, dw_row);
+    });
+  }
+}
+
+// partial [group][ky][kx][c][k]
+void weight_unit(const Conv2d& g, const Image& image, int64_t row_floats, int64_t unit, float* partial) {
+  const int64_t depth = g.c / g.groups, outputs = g.k / g.groups, width = panel_width(outputs);
+  const int64_t panels = panel_count(outputs), panel = unit % panels, ky = unit / panels % g.kh;
+  const int64_t group = unit / panels / g.kh, columns = min64(width, outputs - panel * width);
+  float* dw = partial + (group * g.kh + ky) * g.kw * depth * outputs + panel * width;
+  const int64_t x0 = ky * g.dilation_h * row_floats + group * depth, k0 = group * outputs + panel * width;
+  if (g.dilation_w * g.c == depth) return weight_rows(g, image, x0, g.kw * depth, k0, columns, dw, outputs);
+  for (int64_t kx = 0; kx < g.kw; ++kx)
+    weight_rows(g, image, x0 + kx * g.dilation_w * g.c, depth, k0, columns, dw + kx * depth * outputs, outputs);
+}
+
+// An image as the tiles read it: in place, or its padded copy in scratch. row_floats: from one row to the next.
+Image image_at(const Conv2dBackwardWeight& a, int64_t n, bool first, float* scratch, int64_t& row_floats) {
+  const Conv2d& g = a.g;
+  Image image{a.x + n * g.h * g.w * g.c, 0, g.stride_w * g.c, a.dy + n * g.oh * g.ow * g.k, first};
+  row_floats = g.w * g.c;
+  if (!conv2d_reads_in_place(g)) {
+    const Window win = image_window(g);
+    copy_window(image.x, g.h, g.w, g.c, g.x_nchw, win, scratch);
+    image.x = scratch;
+    row_floats = win.cols * g.c;
+  }
+  image.row = g.stride_h * row_floats;
+  return image;
+}
+
+// sums [c][ky][kx][output], for the channels of one tile
+void single_unit(const Conv2dBackwardWeight& a, const Image& image, int64_t row_floats, int64_t unit, float* sums) {
+  const Conv2d& g = a.g;
+  const int64_t depth = g.c / g.groups, outputs = g.k / g.groups, taps = g.kh * g.kw, width = panel_width(outputs);
+  const int64_t tiles = tile_count(depth), panels = panel_count(outputs);
+  const int64_t tile = unit % tiles, panel = unit / tiles % panels, group = unit / tiles / panels;
+  const int64_t c0 = tile_row(depth, tiles, tile), rows = tile_row(depth, tiles, tile + 1) - c0;
+  const int64_t columns = min64(width, outputs - panel * width), k0 = group * outputs + panel * width;
+  for (int64_t ky = 0; ky < g.kh; ++ky)
+    for (int64_t kx = 0; kx < g.kw; ++kx)
+      weight_rows(g, image, ky * g.dilation_h * row_floats + kx * g.dilation_w * g.c + group * depth + c0, rows, k0,
+                  columns, sums + (ky * g.kw + kx) * width, taps * width);
+  transpose_rows(sums, width, rows * taps, columns, a.dw + (k0 * depth + c0) * taps, depth * taps);
+}
+
+void run_single(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
+  if (begin == end) return;
+  const int64_t units = single_units(a.g), tasks = min64(units, kWantedTasks);
+  int64_t row_floats;
+  const Image image =
+      image_at(a, 0, true, scratch + kMaxRows * a.g.kh * a.g.kw * 2 * kLanes, row_floats);  // once for all tasks
+  for (int64_t unit = units * begin / tasks; unit < units * end / tasks; ++unit)
+    single_unit(a, image, row_floats, unit, scratch);
+}
+
+void run_partial(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
+  const Conv2d& g = a.g;
+  if (conv2d_is_winograd(g)) return winograd_partial(a, begin, end, scratch);
+  if (is_single(g)) return run_single(a, begin, end, scratch);
+  const int64_t parts = part_count(g), units = unit_count(g), chunks = chunk_count(g);
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t chunk = task / parts, part = task % parts;
+    const int64_t first_image = g.n * chunk / chunks, last_image = g.n * (chunk + 1) / chunks;
+    const int64_t first = units * part / parts, last = units * (part + 1) / parts;
+    float* partial = a.partials + chunk * dw_floats(g);
+    if (conv2d_is_depthwise(g)) {
+      const int64_t c0 = first * kLanes, channels = min64(g.c, last * kLanes) - c0;
+      depthwise_backward_weight(a, first_image, last_image, c0, channels, partial, scratch);
+      continue;
+    }
+    if (g.n == 0) __builtin_memset(partial, 0, dw_floats(g) * sizeof(float));
+    for (int64_t n = first_image; n < last_image; ++n) {
+      int64_t row_floats;
+      const Image image = image_at(a, n, n == first_image, scratch, row_floats);
+      for (int64_t unit = first; unit < last; ++unit) weight_unit(g, image, row_floats, unit, partial);
+    }
+  }
+}
+
+// The chunks are added pairwise, a vector of output channels at a time, and land in dw (k, c / groups, kh, kw).
+int64_t channel_vectors(const Conv2d& g) { return g.groups * ceil_div(g.k / g.groups, kLanes); }
+
+int64_t reduce_tasks(const Conv2dBackwardWeight& a) {
+  if (is_single(a.g)) return 0;
+  if (conv2d_is_winograd(a.g)) return winograd_reduce_tasks(a.g);
+  return min64(channel_vectors(a.g), max64(1, dw_floats(a.g) * chunk_count(a.g) >> 15));
+}
+
+// Sum of n lanes of every chunk, `step` floats apart, in a tree: each round adds the upper half to the lower.
+vf chunk_sum(const float* p, int64_t step, int64_t chunks, int64_t n) {
+  if (chunks == 1) return load_n(p, n);
+  vf part[kMaxChunks];
+  for (int64_t i = 0; i < chunks; ++i) part[i] = load_n(p + i * step, n);
+  for (int64_t left = chunks; left > 1; left = ceil_div(left, 2))
+    for (int64_t i = 0; i + ceil_div(left, 2) < left; ++i) part[i] += part[i + ceil_div(left, 2)];
+  return part[0];
+}
+
+void reduce_channels(const Conv2dBackwardWeight& a, int64_t group, int64_t k0) {
+  const Conv2d& g = a.g;
+  const int64_t depth = g.c / g.groups, outputs = g.k / g.groups, taps = g.kh * g.kw, n = min64(kLanes, outputs - k0);
+  const float* partial = a.partials + group * taps * depth * outputs + k0;
+  float* dw = a.dw + (group * outputs + k0) * depth * taps;
+  float rows[kLanes * kLanes];
+  const int64_t copy = dw_floats(g), copies = chunk_count(g);
+  int64_t c = 0, tap = 0;
+  for (int64_t i = 0; i < depth * taps; i += kLanes) {  // (c, ky, kx), as dw lies
+    const int64_t count = min64(kLanes, depth * taps - i);
+    for (int64_t j = 0; j < count; ++j) {
+      const float* from = partial + (tap * depth + c) * outputs;
+      __builtin_prefetch(from + kAhead * outputs);
+      store(rows + j * kLanes, chunk_sum(from, copy, copies, n));
+      if (++tap == taps) tap = 0, ++c;
+    }
+    scatter_lanes(rows, kLanes, count, n, dw + i, depth * taps);
+  }
+}
+
+void run_reduce(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float*) {
+  if (conv2d_is_winograd(a.g)) return winograd_reduce(a, begin, end);
+  const int64_t vectors = channel_vectors(a.g), tasks = reduce_tasks(a), per_group = vectors / a.g.groups;
+  for (int64_t v = vectors * begin / tasks; v < vectors * end / tasks; ++v)
+    reduce_channels(a, v / per_group, v % per_group * kLanes);
+}
+
+}  // namespace
+
+void add_conv2d_weight(Kernels& k) {
+  k.conv2d_backward_weight_algorithm = conv2d_weight_algorithm;
+  k.conv2d_partials = partial_floats;
+  k.conv2d_backward_weight_partial = {partial_tasks, partial_scratch, run_partial};
+  k.conv2d_backward_weight = {reduce_tasks, nullptr, run_reduce};
+}
+
+}  // namespace FASTNN_ISA
+}  // namespace fastnn

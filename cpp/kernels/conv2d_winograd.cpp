@@ -1,0 +1,244 @@
+// conv2d forward and backward_input with 3x3 filters by Winograd's F(4x4, 3x3): 36 products for 16 outputs of a channel
+// instead of 144. For tiles of 4x4 outputs, which see 6x6 pixels:
+//   v[point][tile][d]  = B^T pixels B            of every source channel d
+//   u[point][d][o]     = G filter G^T            packed once per weights
+//   m[point][tile][o]  = sum over d of v * u     36 matrix products
+//   out                = A^T m A + bias
+// backward_input is the same with dy for x and the filters turned by 180 degrees, inputs and outputs exchanged.
+// Tasks are blocks of tiles (over all images) times groups of output channels. An output depends on its own tile alone.
+#include "winograd.h"
+
+#include "conv2d.h"
+#include "kernels.h"
+#include "tile.h"
+#include "transpose.h"
+#include "window.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+constexpr int64_t kGroup = 64;              // output channels of a task
+constexpr int64_t kBlockFloats = 96 << 10;  // of v: 384 KB, less than half of L2
+constexpr int64_t kMinTiles = 24;           // of a block: u is read once per block
+constexpr int64_t kMaxTiles = 84;
+
+int64_t width_of(int64_t outputs) { return outputs <= kLanes ? kLanes : 2 * kLanes; }
+int64_t panels_of(int64_t outputs) { return ceil_div(outputs, width_of(outputs)); }
+int64_t point_floats(int64_t depth, int64_t outputs) { return depth * width_of(outputs) + kPlaneGap; }
+
+struct Pass {
+  int64_t n, h, w, depth;  // source images (n, h, w, depth)
+  bool nchw;
+  int64_t top, left;  // source pixel that the first tap of output (0, 0) sees
+  int64_t oh, ow, outputs;
+  const float *source, *packed, *bias;
+  float* out;  // (n, oh, ow, outputs)
+
+  int64_t tiles_w() const { return ceil_div(ow, kTileOutputs); }
+  int64_t image_tiles() const { return ceil_div(oh, kTileOutputs) * tiles_w(); }
+  int64_t tiles() const { return n * image_tiles(); }
+  int64_t groups() const { return ceil_div(outputs, kGroup); }
+};
+
+// Blocks of tiles: few enough to share u, small enough for the cache, and a number that threads can share equally.
+int64_t block_count(const Pass& p) {
+  const int64_t fits = max64(kMinTiles, min64(kMaxTiles, kBlockFloats / (kPoints * p.depth)));
+  const int64_t blocks = ceil_div(p.tiles(), fits), groups = p.groups();
+  for (int64_t share = 8; share > 1; share /= 2) {
+    int64_t more = blocks;
+    while (more * groups % share) ++more;
+    if (p.tiles() / more >= kMinTiles) return more;
+  }
+  return blocks;
+}
+
+int64_t pass_tasks(const Pass& p) { return p.outputs == 0 ? 0 : block_count(p) * p.groups(); }
+int64_t pass_tiles(const Pass& p) { return ceil_div(p.tiles(), max64(1, block_count(p))); }
+int64_t v_plane(const Pass& p) { return pass_tiles(p) * padded(p.depth) + kPlaneGap; }
+int64_t m_plane(const Pass& p) { return pass_tiles(p) * kGroup + kPlaneGap; }
+int64_t pass_scratch(const Pass& p) { return kPoints * (v_plane(p) + m_plane(p)) + kPoints * p.depth; }
+
+void input_block(const Pass& p, int64_t first, int64_t last, float* v, float* patch) {
+  const int64_t plane = v_plane(p), pitch = padded(p.depth);
+  for (int64_t tile = first; tile < last; ++tile, v += pitch) {
+    const int64_t image = tile / p.image_tiles(), in_image = tile % p.image_tiles();
+    const int64_t y = in_image / p.tiles_w() * kTileOutputs + p.top, x = in_image % p.tiles_w() * kTileOutputs + p.left;
+    const float* source = p.source + image * p.h * p.w * p.depth;
+    const bool inside = y >= 0 && x >= 0 && y + kTilePixels <= p.h && x + kTilePixels <= p.w;
+    if (inside && !p.nchw) {
+      input_tile(source + (y * p.w + x) * p.depth, p.w * p.depth, p.depth, p.depth, v, plane);
+    } else {
+      copy_window(source, p.h, p.w, p.depth, p.nchw, {y, x, kTilePixels, kTilePixels}, patch);
+      input_tile(patch, kTilePixels * p.depth, p.depth, p.depth, v, plane);
+    }
+  }
+}
+
+template <int R, int V>
+[[gnu::noinline]] void product_tile(const float* v, int64_t v_row, const float* u, int64_t width, int64_t depth,
+                                    float* m) {
+  vf acc[R][V];
+  start_tile(acc, nullptr);
+  multiply_add(acc, v, v_row, 1, u, width, depth);
+  store_tile(acc, m, kGroup, V * kLanes);
+}
+
+// m of a block and a group of outputs [first, last).
+void products(const Pass& p, int64_t tiles, int64_t first, int64_t last, const float* v, float* m) {
+  const int64_t width = width_of(p.outputs), panel_floats = kPoints * point_floats(p.depth, p.outputs);
+  const int64_t rows = tile_count(tiles), pitch = padded(p.depth);
+  for (int64_t point = 0; point < kPoints; ++point, v += v_plane(p), m += m_plane(p)) {
+    for (int64_t o = first; o < last; o += width) {
+      const float* u = p.packed + o / width * panel_floats + point * point_floats(p.depth, p.outputs);
+      for (int64_t t = 0; t < rows; ++t) {
+        const int64_t row = tile_row(tiles, rows, t);
+        with_rows(tile_row(tiles, rows, t + 1) - row, [&](auto height) {
+          constexpr int R = decltype(height)::value;
+          float* to = m + row * kGroup + o - first;
+          if (last - o <= kLanes)
+            product_tile<R, 1>(v + row * pitch, pitch, u, width, p.depth, to);
+          else
+            product_tile<R, 2>(v + row * pitch, pitch, u, width, p.depth, to);
+        });
+      }
+    }
+  }
+}
+
+// rows x cols outputs (at most 4x4) of n channels.
+[[gnu::noinline]] void output_tile(const float* m, int64_t plane, vf bias, int64_t n, float* out, int64_t out_row,
+                                   int64_t out_pixel, int64_t rows, int64_t cols) {
+  vf t[4][6];
+#pragma GCC unroll 6
+  for (int j = 0; j < 6; ++j) {
+    vf column[6], result[4];
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) column[i] = load(m + (i * 6 + j) * plane);
+    output4(column, result);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) t[i][j] = result[i];
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    vf result[4];
+    output4(t[i], result);
+    if (i >= rows) break;
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j)
+      if (j < cols) store_n(out + i * out_row + j * out_pixel, result[j] + bias, n);
+  }
+}
+
+void output_block(const Pass& p, int64_t first, int64_t last, int64_t first_output, int64_t last_output,
+                  const float* m) {
+  const int64_t plane = m_plane(p);
+  for (int64_t tile = first; tile < last; ++tile, m += kGroup) {
+    const int64_t image = tile / p.image_tiles(), in_image = tile % p.image_tiles();
+    const int64_t y = in_image / p.tiles_w() * kTileOutputs, x = in_image % p.tiles_w() * kTileOutputs;
+    float* out = p.out + ((image * p.oh + y) * p.ow + x) * p.outputs;
+    for (int64_t o = first_output; o < last_output; o += kLanes) {
+      const int64_t n = min64(kLanes, last_output - o);
+      output_tile(m + o - first_output, plane, p.bias ? load_n(p.bias + o, n) : vf{}, n, out + o, p.ow * p.outputs,
+                  p.outputs, min64(kTileOutputs, p.oh - y), min64(kTileOutputs, p.ow - x));
+    }
+  }
+}
+
+void run_pass(const Pass& p, int64_t begin, int64_t end, float* scratch) {
+  const int64_t blocks = block_count(p), groups = p.groups();
+  float *v = scratch, *m = v + kPoints * v_plane(p), *patch = m + kPoints * m_plane(p);
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t block = task / groups, group = task % groups;
+    const int64_t first = p.tiles() * block / blocks, last = p.tiles() * (block + 1) / blocks;
+    const int64_t first_output = group * kGroup, last_output = min64(p.outputs, first_output + kGroup);
+    if (task == begin || group == 0) input_block(p, first, last, v, patch);
+    products(p, last - first, first_output, last_output, v, m);
+    output_block(p, first, last, first_output, last_output, m);
+  }
+}
+
+struct Filters {
+  const float* weight;  // 3x3 taps of output o and source channel d at weight + o * output_step + d * depth_step
+  int64_t outputs, output_step, depth, depth_step;
+  bool turned;  // by 180 degrees
+};
+
+// u of one source channel for a vector of outputs, from taps (9, kLanes).
+[[gnu::noinline]] void transform_filter(const float* taps, bool turned, float* u, int64_t plane) {
+  vf t[6][3];
+#pragma GCC unroll 3
+  for (int j = 0; j < 3; ++j) {
+    vf column[3], result[6];
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; ++i) column[i] = load(taps + (turned ? 8 - 3 * i - j : 3 * i + j) * kLanes);
+    filter3(column, result);
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) t[i][j] = result[i];
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < 6; ++i) {
+    vf result[6];
+    filter3(t[i], result);
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; ++j) store(u + (i * 6 + j) * plane, result[j]);
+  }
+}
+
+// u [panel][point][d][width] of the panels [begin, end).
+void pack_panels(const Filters& f, int64_t begin, int64_t end, float* packed) {
+  const int64_t width = width_of(f.outputs), plane = point_floats(f.depth, f.outputs);
+  const int64_t batch = f.depth_step == 9 ? kLanes : 1;  // source channels whose taps are neighbours
+  float taps[9 * kLanes * kLanes];
+  for (int64_t o = begin * width; o < end * width; o += kLanes) {
+    const int64_t lanes = max64(0, min64(kLanes, f.outputs - o));
+    float* panel = packed + o / width * kPoints * plane + o % width;
+    for (int64_t d = 0; d < f.depth; d += batch) {
+      const int64_t count = min64(batch, f.depth - d);
+      gather_lanes(f.weight + o * f.output_step + d * f.depth_step, f.output_step, 9 * count, lanes, taps, kLanes);
+      for (int64_t i = 0; i < count; ++i)
+        transform_filter(taps + 9 * i * kLanes, f.turned, panel + (d + i) * width, plane);
+    }
+  }
+}
+
+int64_t packed_floats(int64_t depth, int64_t outputs) {
+  return panels_of(outputs) * kPoints * point_floats(depth, outputs);
+}
+
+Pass forward_pass(const Conv2dForward& a) {
+  const Conv2d& g = a.g;
+  return {g.n, g.h, g.w, g.c, g.x_nchw, -g.pad_top, -g.pad_left, g.oh, g.ow, g.k, a.x, a.packed, a.bias, a.y};
+}
+
+Pass backward_pass(const Conv2dBackwardInput& a) {
+  const Conv2d& g = a.g;
+  return {g.n, g.oh, g.ow, g.k, false, g.pad_top - 2, g.pad_left - 2, g.h, g.w, g.c, a.dy, a.packed, nullptr, a.dx};
+}
+
+}  // namespace
+
+int64_t winograd_workspace(const Conv2d& g) { return packed_floats(g.c, g.k); }
+int64_t winograd_pack_tasks(const Conv2d& g) { return panels_of(g.k); }
+void winograd_pack(const Conv2dForward& a, int64_t begin, int64_t end) {
+  pack_panels({a.weight, a.g.k, a.g.c * 9, a.g.c, 9, false}, begin, end, a.packed);
+}
+int64_t winograd_tasks(const Conv2dForward& a) { return pass_tasks(forward_pass(a)); }
+int64_t winograd_scratch(const Conv2dForward& a) { return pass_scratch(forward_pass(a)); }
+void winograd_run(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch) {
+  run_pass(forward_pass(a), begin, end, scratch);
+}
+
+int64_t winograd_input_workspace(const Conv2d& g) { return packed_floats(g.k, g.c); }
+int64_t winograd_input_pack_tasks(const Conv2d& g) { return panels_of(g.c); }
+void winograd_input_pack(const Conv2dBackwardInput& a, int64_t begin, int64_t end) {
+  pack_panels({a.weight, a.g.c, 9, a.g.k, a.g.c * 9, true}, begin, end, a.packed);
+}
+int64_t winograd_input_tasks(const Conv2dBackwardInput& a) { return pass_tasks(backward_pass(a)); }
+int64_t winograd_input_scratch(const Conv2dBackwardInput& a) { return pass_scratch(backward_pass(a)); }
+void winograd_input_run(const Conv2dBackwardInput& a, int64_t begin, int64_t end, float* scratch) {
+  run_pass(backward_pass(a), begin, end, scratch);
+}
+
+}  // namespace FASTNN_ISA
+}  // namespace fastnn

@@ -1,0 +1,215 @@
+// conv2d_backward_weight with 3x3 filters by Winograd's F(3x3, 4x4): a tile of 4x4 gradients is the filter that, moved
+// over the 6x6 pixels it came from, gives the 3x3 taps of dw.
+//   vx[point][tile][c] = B^T pixels B,  vy[point][tile][k] = G gradients G^T
+//   du[point][c][k]    = sum over tiles of vx * vy      36 matrix products instead of 144 multiplications per tile
+//   dw                 = A^T du A
+// Tasks are chunks of tiles (over all images) times parts of c. Each chunk sums its tiles in order into its own copy of
+// du; the copies are added in a fixed tree on the way to dw.
+#include "conv2d.h"
+#include "kernels.h"
+#include "tile.h"
+#include "transpose.h"
+#include "window.h"
+#include "winograd.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+constexpr int64_t kPartFloats = 320 << 10;   // of du in a task: 1.25 MB
+constexpr int64_t kBlockFloats = 192 << 10;  // of vx and vy: 768 KB
+constexpr int64_t kPartialFloats = 4 << 20;  // of all copies of du: 16 MB
+constexpr int64_t kMinPart = 32;             // channels
+constexpr int64_t kChunkTiles = 48;          // at least, to pay for a copy of du
+constexpr int64_t kWantedTasks = 8;
+constexpr int64_t kMaxChunks = 8;
+
+struct Plan {
+  int64_t tiles_w, image_tiles, tiles;
+  int64_t k_pitch, part, parts, chunks, block;  // part: channels of c in a task; block: tiles transformed at a time
+};
+
+int64_t du_plane(const Conv2d& g) { return g.c * padded(g.k) + kPlaneGap; }
+
+Plan plan_of(const Conv2d& g) {
+  Plan p{};
+  p.tiles_w = ceil_div(g.ow, kTileOutputs);
+  p.image_tiles = p.tiles_w * ceil_div(g.oh, kTileOutputs);
+  p.tiles = g.n * p.image_tiles;
+  p.k_pitch = padded(g.k);
+  const int64_t fits = kPartFloats / (kPoints * p.k_pitch) / kMinPart * kMinPart;
+  p.parts = ceil_div(g.c, max64(kMinPart, fits));
+  p.part = padded(ceil_div(g.c, p.parts));
+  p.parts = ceil_div(g.c, p.part);
+  const int64_t copies = max64(1, kPartialFloats / (kPoints * du_plane(g)));
+  p.chunks = max64(1, min64(min64(ceil_div(kWantedTasks, p.parts), p.tiles / kChunkTiles), min64(copies, kMaxChunks)));
+  const int64_t chunk = ceil_div(p.tiles, p.chunks);
+  const int64_t most = max64(kChunkTiles / 2, kBlockFloats / (kPoints * (p.part + p.k_pitch)));
+  p.block = max64(1, ceil_div(chunk, max64(1, ceil_div(chunk, most))));
+  return p;
+}
+
+int64_t x_plane(const Plan& p) { return p.block * p.part + kPlaneGap; }
+int64_t y_plane(const Plan& p) { return p.block * p.k_pitch + kPlaneGap; }
+
+struct Tile {
+  int64_t image, y, x;  // of the first output
+};
+
+Tile tile_at(const Plan& p, int64_t tile) {
+  const int64_t in_image = tile % p.image_tiles;
+  return {tile / p.image_tiles, in_image / p.tiles_w * kTileOutputs, in_image % p.tiles_w * kTileOutputs};
+}
+
+void transform_x(const Conv2dBackwardWeight& a, const Plan& p, int64_t first, int64_t last, int64_t c0, float* v,
+                 float* patch) {
+  const Conv2d& g = a.g;
+  const int64_t channels = min64(p.part, g.c - c0);
+  for (int64_t t = first; t < last; ++t, v += p.part) {
+    const Tile tile = tile_at(p, t);
+    const int64_t y = tile.y - g.pad_top, x = tile.x - g.pad_left;
+    const float* image = a.x + tile.image * g.h * g.w * g.c;
+    if (!g.x_nchw && y >= 0 && x >= 0 && y + kTilePixels <= g.h && x + kTilePixels <= g.w) {
+      input_tile(image + (y * g.w + x) * g.c + c0, g.w * g.c, g.c, channels, v, x_plane(p));
+    } else {
+      copy_window(image, g.h, g.w, g.c, g.x_nchw, {y, x, kTilePixels, kTilePixels}, patch);
+      input_tile(patch + c0, kTilePixels * g.c, g.c, channels, v, x_plane(p));
+    }
+  }
+}
+
+void transform_dy(const Conv2dBackwardWeight& a, const Plan& p, int64_t first, int64_t last, float* v, float* patch) {
+  const Conv2d& g = a.g;
+  for (int64_t t = first; t < last; ++t, v += p.k_pitch) {
+    const Tile tile = tile_at(p, t);
+    const float* image = a.dy + tile.image * g.oh * g.ow * g.k;
+    if (tile.y + kTileOutputs <= g.oh && tile.x + kTileOutputs <= g.ow) {
+      gradient_tile(image + (tile.y * g.ow + tile.x) * g.k, g.ow * g.k, g.k, g.k, v, y_plane(p));
+    } else {
+      copy_window(image, g.oh, g.ow, g.k, false, {tile.y, tile.x, kTileOutputs, kTileOutputs}, patch);
+      gradient_tile(patch, kTileOutputs * g.k, g.k, g.k, v, y_plane(p));
+    }
+  }
+}
+
+// R channels of c times V vectors of k, over the tiles of a block.
+template <int R, int V>
+[[gnu::noinline]] void product_tile(const float* vx, int64_t x_row, const float* vy, int64_t y_row, int64_t tiles,
+                                    bool fresh, float* du) {
+  vf acc[R][V];
+  if (fresh)
+    start_tile(acc, nullptr);
+  else
+    load_tile(acc, du, y_row, V * kLanes);
+  multiply_add(acc, vx, 1, x_row, vy, y_row, tiles);
+  store_tile(acc, du, y_row, V * kLanes);
+}
+
+void products(const Conv2d& g, const Plan& p, int64_t tiles, int64_t c0, const float* vx, const float* vy, bool fresh,
+              float* du) {
+  const int64_t channels = min64(p.part, g.c - c0), rows = tile_count(channels);
+  for (int64_t point = 0; point < kPoints; ++point, vx += x_plane(p), vy += y_plane(p), du += du_plane(g)) {
+    for (int64_t t = 0; t < rows; ++t) {
+      const int64_t c = tile_row(channels, rows, t);
+      for (int64_t k = 0; k < p.k_pitch; k += 2 * kLanes) {
+        with_rows(tile_row(channels, rows, t + 1) - c, [&](auto height) {
+          constexpr int R = decltype(height)::value;
+          float* to = du + (c0 + c) * p.k_pitch + k;
+          if (p.k_pitch - k <= kLanes)
+            product_tile<R, 1>(vx + c, p.part, vy + k, p.k_pitch, tiles, fresh, to);
+          else
+            product_tile<R, 2>(vx + c, p.part, vy + k, p.k_pitch, tiles, fresh, to);
+        });
+      }
+    }
+  }
+}
+
+constexpr int64_t kAhead =
+    4;  // channels that the sum of copies fetches ahead: no stream of du is long enough to be guessed
+
+// One vector of du, of all its copies.
+[[gnu::always_inline]] inline vf sum_copies(const float* du, int64_t copy, int64_t copies) {
+  vf part[kMaxChunks] = {load(du)};
+  for (int64_t s = 1; s < copies; ++s) part[s] = load(du + s * copy);
+  for (int64_t left = copies; left > 1; left = ceil_div(left, 2))
+    for (int64_t s = 0; s + ceil_div(left, 2) < left; ++s) part[s] += part[s + ceil_div(left, 2)];
+  return part[0];
+}
+
+// 3x3 taps (9, kLanes) of one c and a vector of output channels, out of the copies of du.
+[[gnu::noinline]] void taps_of(const float* du, int64_t plane, int64_t ahead, int64_t copy, int64_t copies,
+                               float* taps) {
+  vf t[3][6];
+#pragma GCC unroll 6
+  for (int j = 0; j < 6; ++j) {
+    vf column[6], result[3];
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) {
+      const float* from = du + (i * 6 + j) * plane;
+      for (int64_t s = 0; s < copies; ++s) __builtin_prefetch(from + s * copy + ahead);
+      column[i] = copies == 1 ? load(from) : sum_copies(from, copy, copies);
+    }
+    output3(column, result);
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; ++i) t[i][j] = result[i];
+  }
+#pragma GCC unroll 3
+  for (int i = 0; i < 3; ++i) {
+    vf result[3];
+    output3(t[i], result);
+#pragma GCC unroll 3
+    for (int j = 0; j < 3; ++j) store(taps + (i * 3 + j) * kLanes, result[j]);
+  }
+}
+
+}  // namespace
+
+int64_t winograd_partials(const Conv2d& g) { return plan_of(g).chunks * kPoints * du_plane(g); }
+
+int64_t winograd_partial_tasks(const Conv2d& g) {
+  const Plan p = plan_of(g);
+  return p.chunks * p.parts;
+}
+
+int64_t winograd_partial_scratch(const Conv2d& g) {
+  const Plan p = plan_of(g);
+  return kPoints * (x_plane(p) + y_plane(p)) + kPoints * max64(g.c, g.k);
+}
+
+void winograd_partial(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
+  const Plan p = plan_of(a.g);
+  float *vx = scratch, *vy = vx + kPoints * x_plane(p), *patch = vy + kPoints * y_plane(p);
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t chunk = task / p.parts, c0 = task % p.parts * p.part;
+    const int64_t first = p.tiles * chunk / p.chunks, last = p.tiles * (chunk + 1) / p.chunks;
+    float* du = a.partials + chunk * kPoints * du_plane(a.g);
+    const bool kept = task > begin && c0 > 0 && last - first <= p.block;  // vy of the task before
+    for (int64_t t = first; t == first || t < last; t += p.block) {
+      const int64_t stop = min64(last, t + p.block);
+      transform_x(a, p, t, stop, c0, vx, patch);
+      if (!kept) transform_dy(a, p, t, stop, vy, patch);
+      products(a.g, p, stop - t, c0, vx, vy, t == first, du);
+    }
+  }
+}
+
+int64_t winograd_reduce_tasks(const Conv2d& g) { return ceil_div(g.k, kLanes); }
+
+void winograd_reduce(const Conv2dBackwardWeight& a, int64_t begin, int64_t end) {
+  const Conv2d& g = a.g;
+  const Plan p = plan_of(g);
+  float taps[9 * kLanes * kLanes];  // of kLanes channels of c: neighbours in dw
+  for (int64_t k = begin * kLanes; k < min64(g.k, end * kLanes); k += kLanes) {
+    for (int64_t c = 0; c < g.c; c += kLanes) {
+      const int64_t count = min64(kLanes, g.c - c);
+      for (int64_t i = 0; i < count; ++i)
+        taps_of(a.partials + (c + i) * p.k_pitch + k, du_plane(g), kAhead * p.k_pitch, kPoints * du_plane(g), p.chunks,
+                taps + 9 * i * kLanes);
+      scatter_lanes(taps, kLanes, 9 * count, min64(kLanes, g.k - k), a.dw + (k * g.c + c) * 9, g.c * 9);
+    }
+  }
+}
+
+}  // namespace FASTNN_ISA
+}  // namespace fastnn

@@ -1,0 +1,50 @@
+"""fastnn: trains and serves CNNs and RNNs on the CPU. NumPy in, NumPy out."""
+
+from fastnn import _core as _core
+from fastnn import callbacks, data, datasets, losses, metrics, nn, ops, optim, schedules
+from fastnn.algorithms import get_conv_algorithm, set_conv_algorithm
+from fastnn.checkpoint import CheckpointError, load, load_metadata, load_state, save
+from fastnn.explain import Explanation, explain
+from fastnn.random import manual_seed
+from fastnn.streaming import Stream
+from fastnn.tensor import Parameter, Tensor, is_grad_enabled, no_grad
+from fastnn.threads import default_num_threads, get_num_threads, set_num_threads, threads
+from fastnn.train import evaluate, fit
+from fastnn.versions import show_versions
+
+__version__: str = _core.__version__
+
+__all__ = [
+    "CheckpointError",
+    "Explanation",
+    "Parameter",
+    "Stream",
+    "Tensor",
+    "callbacks",
+    "data",
+    "datasets",
+    "evaluate",
+    "explain",
+    "fit",
+    "get_conv_algorithm",
+    "get_num_threads",
+    "is_grad_enabled",
+    "load",
+    "load_metadata",
+    "load_state",
+    "losses",
+    "manual_seed",
+    "metrics",
+    "nn",
+    "no_grad",
+    "ops",
+    "optim",
+    "save",
+    "schedules",
+    "set_conv_algorithm",
+    "set_num_threads",
+    "show_versions",
+    "threads",
+]
+
+_core.set_num_threads(default_num_threads())

@@ -1,0 +1,33 @@
+"""Which algorithm a convolution uses: the switch, and what it means for accuracy."""
+
+from __future__ import annotations
+
+from fastnn import _core
+
+_NAMES = ("auto", "direct")
+
+
+def set_conv_algorithm(name: str) -> None:
+    """Chooses how 3x3 convolutions are computed, forward and backward, for the whole process.
+
+    "auto" (default) uses Winograd's F(4x4, 3x3) where it pays: 3x3 filters, stride 1, no dilation, one group, at least
+    16 channels on both sides, and maps that tiles of 4x4 outputs fit (docs/design/0006-winograd.md). It needs a quarter
+    of the multiplications; its rounding error is two to three times that of a plain sum, a relative error (L2) of about
+    1e-6. "direct" always takes plain sums. The choice depends on shapes only, never on threads or on the batch.
+
+    Raises ValueError for another name.
+
+    >>> import fastnn as fnn
+    >>> fnn.set_conv_algorithm("direct")
+    >>> fnn.get_conv_algorithm()
+    'direct'
+    >>> fnn.set_conv_algorithm("auto")
+    """
+    if name not in _NAMES:
+        raise ValueError(f"set_conv_algorithm: name is {name!r}, expected one of {', '.join(_NAMES)}")
+    _core.set_conv2d_direct(name == "direct")
+
+
+def get_conv_algorithm() -> str:
+    """What set_conv_algorithm was given last."""
+    return _NAMES[_core.get_conv2d_direct()]

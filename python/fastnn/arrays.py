@@ -1,0 +1,121 @@
+"""The front door: user input becomes float32 arrays here, once, or an error that says what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnn import _core
+
+FloatArray = npt.NDArray[np.float32]
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+def as_float32(x: Any, op: str, name: str) -> FloatArray:
+    """``x`` as an aligned float32 array of any strides; the same object when it is one already.
+
+    float64, float16, integers and bool are converted; complex, object, string and dates raise TypeError.
+    """
+    if type(x) is np.ndarray and x.dtype == _FLOAT32 and x.flags.aligned:
+        return x
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected float32 or real numbers that convert to it")
+    return np.require(array, dtype=_FLOAT32, requirements="A")
+
+
+def as_indices(x: Any, op: str, name: str) -> npt.NDArray[np.int64]:
+    """``x`` as a C-contiguous int64 array; anything but integers raises TypeError."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "iu" or array.dtype == np.uint64:
+        raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected integers")
+    return np.require(array, dtype=np.int64, requirements=["C", "A"])
+
+
+def require_ndim(x: npt.NDArray[Any], ndim: int, layout: str, op: str, name: str) -> None:
+    if x.ndim != ndim:
+        raise ValueError(f"{op}: {name} has shape {x.shape}, expected {ndim} dimensions {layout}")
+
+
+def is_channels_last(x: npt.NDArray[Any]) -> bool:
+    """Whether (N, C, H, W) lies in memory as (N, H, W, C)."""
+    return x.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def channels_last(x: FloatArray) -> FloatArray:
+    """(N, C, H, W) with channels last in memory; copied only where it is not."""
+    y = x.transpose(0, 2, 3, 1)
+    if y.flags.c_contiguous:
+        return x
+    if not x.flags.c_contiguous:
+        return np.ascontiguousarray(y).transpose(0, 3, 1, 2)
+    n, c, h, w = x.shape
+    return _core.transpose(x.reshape(n, c, h * w)).reshape(n, h, w, c).transpose(0, 3, 1, 2)
+
+
+def channels_first(x: FloatArray) -> FloatArray:
+    """(N, C, H, W) C-contiguous in memory; copied only where it is not."""
+    if x.flags.c_contiguous or not is_channels_last(x):
+        return np.ascontiguousarray(x)
+    n, c, h, w = x.shape
+    return _core.transpose(x.transpose(0, 2, 3, 1).reshape(n, h * w, c)).reshape(x.shape)
+
+
+def image(x: FloatArray) -> FloatArray:
+    """(N, C, H, W) as the kernels read it: C-contiguous or channels last; any other strides are copied."""
+    return x if x.flags.c_contiguous else channels_last(x)
+
+
+def dense(x: FloatArray) -> FloatArray:
+    """``x`` without gaps in memory, axes in any order (C-contiguous, channels last, ...); copied only where needed."""
+    if x.flags.c_contiguous:
+        return x
+    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    return x if x.transpose(order).flags.c_contiguous else np.ascontiguousarray(x)
+
+
+def laid_out_like(dy: FloatArray, y: FloatArray) -> FloatArray:
+    """``dy`` with the memory layout of the dense array ``y`` of the same shape; copied only where it differs."""
+    if y.flags.c_contiguous:
+        return np.asarray(dy, order="C")
+    if dy.strides == y.strides:
+        return dy
+    copy = np.empty_like(y)
+    np.copyto(copy, dy)
+    return copy
+
+
+def empty_like(x: FloatArray) -> FloatArray:
+    """A block of the cache with the shape of ``x``: channels last where ``x`` is, else C-contiguous."""
+    if x.ndim == 4 and not x.flags.c_contiguous and is_channels_last(x):
+        return _core.empty_channels_last(x.shape)
+    return _core.empty(x.shape)
+
+
+def positive_int(value: Any, op: str, name: str, minimum: int = 1) -> int:
+    """``value`` as an int of at least ``minimum`` and below 2**31."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{op}: {name} is {value!r}, expected an integer")
+    if not minimum <= value < 2**31:
+        raise ValueError(f"{op}: {name} is {value}, expected at least {minimum} and below 2**31")
+    return int(value)
+
+
+def pair(value: Any, op: str, name: str, minimum: int = 1) -> tuple[int, int]:
+    """An int, or a pair of ints for (height, width), as a pair."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"{op}: {name} is {value!r}, expected one integer or two")
+    return positive_int(values[0], op, name, minimum), positive_int(values[1], op, name, minimum)
+
+
+def single(value: Any, op: str, name: str, minimum: int = 1) -> int:
+    """An int, or a tuple of one, as 1-D layers take it."""
+    if isinstance(value, (tuple, list)):
+        if len(value) != 1:
+            raise ValueError(f"{op}: {name} is {value!r}, expected one integer")
+        value = value[0]
+    return positive_int(value, op, name, minimum)

@@ -1,0 +1,206 @@
+"""Models and arrays in files: safetensors, with what a model is made of as JSON in the metadata.
+
+A file is written under another name, synced and then renamed: after a crash, a full disk or a power cut it is the old
+one or the new one. It carries a SHA-256 of everything in it, checked when it is read. Reading runs no code of the file
+(nothing is unpickled), opens no other file, and answers every malformed file with a CheckpointError.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnn import _core
+from fastnn.architecture import NotRebuildable, build, describe
+from fastnn.files import write_atomically
+from fastnn.nn.module import Module
+
+State = dict[str, npt.NDArray[Any]]
+Path = str | os.PathLike[str]
+
+FORMAT = 1  # of the metadata; a reader refuses larger numbers
+_KEY = "fastnn"  # of safetensors' __metadata__; its value is one JSON text, so that equal models make equal files
+_MAX_HEADER = 100_000_000  # bytes, safetensors' own limit
+_DTYPES = {
+    "BOOL": "bool",
+    "F16": "<f2",
+    "F32": "<f4",
+    "F64": "<f8",
+    "I16": "<i2",
+    "I32": "<i4",
+    "I64": "<i8",
+    "I8": "i1",
+    "U16": "<u2",
+    "U32": "<u4",
+    "U64": "<u8",
+    "U8": "u1",
+}
+_SAVED = {np.dtype(text) for text in _DTYPES.values()}
+
+
+class CheckpointError(ValueError):
+    """A file is not what it should be; the message has its path and the reason."""
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(record: Mapping[str, Any], state: State) -> str:
+    """SHA-256 over the record (but for the digest itself) and the name, dtype, shape and bytes of every array."""
+    digest = hashlib.sha256(_json({k: v for k, v in record.items() if k != "sha256"}).encode())
+    for name in sorted(state):
+        array = state[name]
+        digest.update(_json([name, array.dtype.str, array.shape]).encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _as_state(arrays: Mapping[str, Any]) -> State:
+    """Arrays as the file format has them: dense, C order, little endian. The library writes others wrongly."""
+    state = {}
+    for name, value in arrays.items():
+        if type(name) is not str or name == "__metadata__":
+            raise TypeError(f"save: {name!r} cannot be the name of an array")
+        array = np.asarray(value)
+        array = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+        if array.dtype not in _SAVED:
+            raise TypeError(f"save: {name} has dtype {array.dtype}; a file can hold real numbers of 8 to 64 bits")
+        state[name] = array
+    return state
+
+
+def save(model_or_state: Module | Mapping[str, Any], path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+    """Writes a model, or a dict of arrays, to one safetensors file, all or nothing.
+
+    Args:
+        model_or_state: a Module, or a mapping from names to arrays such as ``state_dict()`` gives.
+        path: the file; one that exists is replaced in one step, and left alone when anything fails.
+        metadata: anything JSON can hold, such as {"vocabulary": "abc"}, for ``load_metadata``. Default none.
+
+    A model made of fastnn's own layers comes back by ``load(path)``. For one with a class of yours the weights are
+    written, and the file says why it takes ``model.load_state_dict(load_state(path))``. Whether a parameter is frozen,
+    and gradients, are not written. Raises OSError as the file system does, ValueError for a path that is no regular
+    file, TypeError for arrays of complex numbers or objects and for metadata that JSON cannot hold.
+
+    >>> import tempfile, numpy as np, fastnn as fnn
+    >>> from fastnn import nn
+    >>> model, x = nn.Conv2d(1, 2, 3), np.ones((1, 1, 8, 8), np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fnn.save(model, f"{folder}/model.safetensors", metadata={"trained on": "nothing"})
+    ...     again = fnn.load(f"{folder}/model.safetensors")
+    >>> np.array_equal(model(x), again(x))
+    True
+    """
+    import safetensors.numpy
+
+    record: dict[str, Any] = {"format": FORMAT, "version": _core.__version__, "architecture": None}
+    if isinstance(model_or_state, Module):
+        try:
+            record["architecture"] = describe(model_or_state)
+        except NotRebuildable as reason:
+            record["note"] = f"{reason}: build the model, then model.load_state_dict(fastnn.load_state(path))"
+        state = _as_state(model_or_state.state_dict())
+    elif isinstance(model_or_state, Mapping):
+        state = _as_state(model_or_state)
+    else:
+        raise TypeError(f"save: got a {type(model_or_state).__name__}, expected a Module or a mapping of arrays")
+    try:
+        record["metadata"] = json.loads(json.dumps(dict(metadata or {})))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"save: metadata is not JSON: {error}") from error
+    record["sha256"] = _digest(record, state)
+    data = safetensors.numpy.save(state, {_KEY: _json(record)})
+    if int.from_bytes(data[:8], "little") > _MAX_HEADER:
+        raise ValueError(f"save: names, shapes and metadata take more than {_MAX_HEADER} bytes")
+    write_atomically(path, data)
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    """The metadata of a file that safetensors has accepted."""
+    metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _arrays(data: bytes, path: Path) -> State:
+    import safetensors
+
+    try:
+        entries = safetensors.deserialize(data)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path}: not a whole safetensors file: {error}") from error
+    state: State = {}
+    for name, entry in sorted(entries, key=lambda pair: pair[0]):
+        if entry["dtype"] == "BF16":  # the upper half of a float32
+            bits = np.frombuffer(entry["data"], "<u2").astype(np.uint32) << 16
+            state[name] = bits.view(np.float32).reshape(entry["shape"])
+        elif entry["dtype"] in _DTYPES:
+            state[name] = np.frombuffer(entry["data"], _DTYPES[entry["dtype"]]).reshape(entry["shape"])
+        else:
+            raise CheckpointError(f"{path}: {name} has the dtype {entry['dtype']}, which NumPy does not have")
+    return state
+
+
+def _read(path: Path) -> tuple[State, dict[str, Any] | None]:
+    """Arrays and record of a file, verified; no record for files that others wrote."""
+    with open(path, "rb") as file:
+        data = file.read()
+    state = _arrays(data, path)
+    try:
+        text = _header(data).get(_KEY)
+        record = None if text is None else json.loads(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: the metadata is not JSON: {error}") from error
+    if record is None:
+        return state, None
+    if not isinstance(record, dict) or not isinstance(record.get("format"), int):
+        raise CheckpointError(f"{path}: the metadata has no format number")
+    if record["format"] > FORMAT:
+        raise CheckpointError(
+            f"{path}: written in format {record['format']} by fastnn {record.get('version')}; "
+            f"this is fastnn {_core.__version__}, which reads up to format {FORMAT}. pip install --upgrade fastnn-cpu"
+        )
+    if record.get("sha256") != _digest(record, state):
+        raise CheckpointError(f"{path}: the checksum does not match: the file was damaged after it was written")
+    return state, record
+
+
+def load_state(path: Path) -> State:
+    """The arrays of a safetensors file, sorted by name, for ``model.load_state_dict``.
+
+    Files written by ``save`` are verified; files written by others, such as torch users, are read as well. bfloat16
+    becomes float32. Raises CheckpointError (a ValueError) for a file that is damaged or no safetensors file, OSError
+    when it cannot be read.
+    """
+    return _read(path)[0]
+
+
+def load_metadata(path: Path) -> dict[str, Any]:
+    """The ``metadata`` given to ``save``; empty where there was none. Raises what ``load_state`` raises."""
+    record = _read(path)[1]
+    metadata = {} if record is None else record.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def load(path: Path) -> Module:
+    """The model that ``save`` wrote, rebuilt from fastnn's own layers, in training mode as a new model is.
+
+    The random generator is not used. Raises CheckpointError (a ValueError) with the path and the reason when the file
+    is damaged, holds no model, or holds one with a class that is not fastnn's; OSError when it cannot be read.
+    """
+    state, record = _read(path)
+    if record is None or record.get("architecture") is None:
+        note = "it holds arrays only" if record is None else record.get("note", "it holds arrays only")
+        raise CheckpointError(
+            f"{path}: no model to rebuild ({note}). Build the model and use model.load_state_dict(load_state(path))"
+        )
+    try:
+        return build(record["architecture"], state)
+    except (ValueError, TypeError, MemoryError, RecursionError) as error:
+        raise CheckpointError(f"{path}: {error}") from error

@@ -1,0 +1,73 @@
+"""The ops under torch.nn.functional's names: ``import fastnn.nn.functional as F``. See fastnn.ops for each."""
+
+from fastnn.ops import (
+    adaptive_avgpool1d as adaptive_avg_pool1d,
+)
+from fastnn.ops import (
+    adaptive_avgpool2d as adaptive_avg_pool2d,
+)
+from fastnn.ops import (
+    avgpool1d as avg_pool1d,
+)
+from fastnn.ops import (
+    avgpool2d as avg_pool2d,
+)
+from fastnn.ops import (
+    batchnorm as batch_norm,
+)
+from fastnn.ops import (
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+    cross_entropy,
+    ctc_loss,
+    dropout,
+    embedding,
+    gelu,
+    leaky_relu,
+    linear,
+    log_softmax,
+    mse_loss,
+    pad,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    tanh,
+)
+from fastnn.ops import (
+    maxpool1d as max_pool1d,
+)
+from fastnn.ops import (
+    maxpool2d as max_pool2d,
+)
+
+__all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "batch_norm",
+    "conv1d",
+    "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "cross_entropy",
+    "ctc_loss",
+    "dropout",
+    "embedding",
+    "gelu",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "max_pool1d",
+    "max_pool2d",
+    "mse_loss",
+    "pad",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "tanh",
+]

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from typing import Any
+
+from fastnn import ops
+from fastnn.nn.module import Module
+from fastnn.ops.cross_entropy import check_smoothing
+from fastnn.ops.ctc import check_blank
+from fastnn.ops.mse_loss import check_reduction
+
+
+class CrossEntropyLoss(Module):
+    """-log(softmax(input)) of the target class, see ops.cross_entropy for shapes, arguments and errors.
+
+    >>> import fastnn as fnn
+    >>> fnn.nn.CrossEntropyLoss()(fnn.Tensor([[0.0, 0.0]]), [1])
+    Tensor(0.6931472)
+    """
+
+    def __init__(
+        self,
+        weight: Any = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        self.weight = weight
+        self.ignore_index = ignore_index
+        self.reduction = check_reduction(reduction, "CrossEntropyLoss")
+        self.label_smoothing = check_smoothing(label_smoothing)
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return ops.cross_entropy(
+            input, target, self.weight, self.ignore_index, self.reduction, label_smoothing=self.label_smoothing
+        )
+
+
+class CTCLoss(Module):
+    """-log of the probability of labels that nobody has aligned with the input (Graves et al. 2006).
+
+    Behind a LogSoftmax over the classes; see ops.ctc_loss for shapes, gradient and errors.
+
+    Args:
+        blank: the class that stands for no label. Default 0.
+        reduction: "mean" (default), "sum" or "none".
+        zero_infinity: whether infinite losses and their gradients are zero. Default False.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> log_probs = fnn.Tensor(np.log(np.full((4, 1, 2), 0.5)))
+    >>> fnn.nn.CTCLoss()(log_probs, [[1]], [4], [1])     # -log(10 / 16): ten of the alignments say 1
+    Tensor(0.47000363)
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        self.blank = check_blank(blank, "CTCLoss")
+        self.reduction = check_reduction(reduction, "CTCLoss")
+        self.zero_infinity = bool(zero_infinity)
+
+    def forward(self, log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any) -> Any:
+        return ops.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )
+
+
+class MSELoss(Module):
+    """(input - target)², averaged ("mean", default), added up ("sum") or as it is ("none"), see ops.mse_loss.
+
+    >>> import fastnn as fnn
+    >>> fnn.nn.MSELoss()(fnn.Tensor([1.0, 2.0]), [1.0, 4.0])
+    Tensor(2.)
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        self.reduction = check_reduction(reduction, "MSELoss")
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return ops.mse_loss(input, target, self.reduction)

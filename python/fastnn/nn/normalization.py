@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastnn import ops
+from fastnn.arrays import positive_int
+from fastnn.nn.activation import ReLU
+from fastnn.nn.init import filled
+from fastnn.nn.module import Module
+from fastnn.tensor import Parameter
+
+
+class _BatchNorm(Module):
+    buffer_names: tuple[str, ...] = ("running_mean", "running_var", "num_batches_tracked")
+    _layouts: ClassVar[dict[int, str]]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        self.num_features = positive_int(num_features, type(self).__name__, "num_features")
+        self.eps, self.momentum = eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight = Parameter(filled((num_features,), 1)) if affine else None
+        self.bias = Parameter(filled((num_features,), 0)) if affine else None
+        self.running_mean = filled((num_features,), 0) if track_running_stats else None
+        self.running_var = filled((num_features,), 1) if track_running_stats else None
+        self.num_batches_tracked = np.zeros((), np.int64) if track_running_stats else None
+
+    def forward(self, x: Any) -> Any:
+        return self._normalized(x, relu=False)
+
+    def joined(self, following: Module) -> Callable[[Any], Any] | None:
+        if type(self) not in (BatchNorm1d, BatchNorm2d) or type(following) is not ReLU:
+            return None
+        return functools.partial(self._normalized, relu=True)
+
+    def _normalized(self, x: Any, relu: bool) -> Any:
+        shape = np.shape(x)
+        if len(shape) not in self._layouts or shape[1] != self.num_features:
+            expected = " or ".join(self._layouts.values())
+            raise ValueError(
+                f"{type(self).__name__}: x has shape {shape}, expected {expected} with C = {self.num_features}"
+            )
+        momentum = self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            np.add(self.num_batches_tracked, 1, out=self.num_batches_tracked)
+            if momentum is None:
+                momentum = 1 / int(self.num_batches_tracked)
+        return ops.batchnorm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=self.training,
+            momentum=0.0 if momentum is None else momentum,
+            eps=self.eps,
+            relu=relu,
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch normalization of vectors or sequences: (N, num_features) or (N, num_features, L), see ops.batchnorm.
+
+    Args:
+        num_features: C.
+        eps: added to the variance. Default 1e-5.
+        momentum: share of each batch in the running statistics; None: their plain average. Default 0.1.
+        affine: whether to learn weight and bias (C), which start at 1 and 0. Default True.
+        track_running_stats: whether to keep running_mean, running_var (C, start at 0 and 1) and num_batches_tracked,
+            used in evaluation; without them every batch is normalized by its own statistics. Default True.
+
+    Raises ValueError for another shape, and in training when there is one value per channel.
+
+    >>> import numpy as np
+    >>> from fastnn import nn
+    >>> nn.BatchNorm1d(3)(np.zeros((4, 3))).shape
+    (4, 3)
+    """
+
+    _layouts: ClassVar[dict[int, str]] = {2: "(N, C)", 3: "(N, C, L)"}
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch normalization of images: (N, num_features, H, W), statistics per channel; arguments as BatchNorm1d.
+
+    >>> import numpy as np
+    >>> from fastnn import nn
+    >>> nn.BatchNorm2d(3)(np.zeros((2, 3, 5, 5))).shape
+    (2, 3, 5, 5)
+    """
+
+    _layouts: ClassVar[dict[int, str]] = {4: "(N, C, H, W)"}

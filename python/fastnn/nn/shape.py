@@ -1,0 +1,45 @@
+"""Layers that move elements and compute nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastnn import ops
+from fastnn.nn.module import Module
+
+
+class Flatten(Module):
+    """Makes one axis of the axes start_dim to end_dim: (N, C, H, W) -> (N, C * H * W), in that order in any layout.
+
+    Args:
+        start_dim, end_dim: default 1 and -1, all but the batch.
+
+    >>> import numpy as np
+    >>> from fastnn import nn
+    >>> nn.Flatten()(np.zeros((2, 3, 4, 5))).shape
+    (2, 60)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x: Any) -> Any:
+        return ops.flatten(x, self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Identity(Module):
+    """Gives back its input; takes any arguments and ignores them, as a placeholder for another layer.
+
+    >>> from fastnn import nn
+    >>> nn.Identity()(7)
+    7
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        del args, kwargs
+
+    def forward(self, x: Any) -> Any:
+        return x

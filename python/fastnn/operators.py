@@ -1,0 +1,238 @@
+"""Operators and methods of Tensor under torch's names (and NumPy's axis and keepdims): each is one op of fastnn.ops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import fastnn
+
+BoolArray = Any  # ndarray of bool; a scalar of bool for no dimensions
+
+
+def _sizes(sizes: tuple[Any, ...]) -> Any:
+    """(2, 3) from f(2, 3) and from f((2, 3))."""
+    return sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
+
+
+def _array(value: Any) -> Any:
+    return value.data if isinstance(value, Operators) else value
+
+
+class Operators:
+    """What users write between layers; see fastnn.ops for shapes and errors."""
+
+    __slots__ = ()
+    data: npt.NDArray[np.float32]
+
+    # Python's operators
+
+    def __add__(self, other: Any) -> Any:
+        return fastnn.ops.add(self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return fastnn.ops.add(other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return fastnn.ops.sub(self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return fastnn.ops.sub(other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return fastnn.ops.mul(self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return fastnn.ops.mul(other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return fastnn.ops.div(self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return fastnn.ops.div(other, self)
+
+    def __pow__(self, exponent: Any) -> Any:
+        return fastnn.ops.pow(self, exponent)
+
+    def __rpow__(self, base: Any) -> Any:
+        return fastnn.ops.pow(base, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return fastnn.ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return fastnn.ops.matmul(other, self)
+
+    def __neg__(self) -> Any:
+        return fastnn.ops.neg(self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return fastnn.ops.abs(self)
+
+    # Comparisons give plain arrays of bool, so a Tensor is not equal to itself as an object: compare with `is`.
+
+    def __eq__(self, other: object) -> BoolArray:
+        return np.equal(self.data, _array(other))
+
+    def __ne__(self, other: object) -> BoolArray:
+        return np.not_equal(self.data, _array(other))
+
+    def __lt__(self, other: Any) -> BoolArray:
+        return np.less(self.data, _array(other))
+
+    def __le__(self, other: Any) -> BoolArray:
+        return np.less_equal(self.data, _array(other))
+
+    def __gt__(self, other: Any) -> BoolArray:
+        return np.greater(self.data, _array(other))
+
+    def __ge__(self, other: Any) -> BoolArray:
+        return np.greater_equal(self.data, _array(other))
+
+    __hash__ = object.__hash__
+
+    # A sequence along the first axis
+
+    def __getitem__(self, key: Any) -> Any:
+        return fastnn.ops.index(self, key)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.data.ndim:
+            raise TypeError("iteration over a Tensor of no dimensions")
+        return iter(fastnn.ops.unbind(self))
+
+    # A number, where there is one element
+
+    def __float__(self) -> float:
+        return float(self.data.item())
+
+    def __int__(self) -> int:
+        return int(self.data.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data.item(), spec) if spec else str(self)
+
+    # Reductions: axis=None is all of them; dim and keepdim are other names of axis and keepdims
+
+    def sum(self, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Any:
+        return fastnn.ops.sum(self, axis if dim is None else dim, keepdims or keepdim)
+
+    def mean(self, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Any:
+        return fastnn.ops.mean(self, axis if dim is None else dim, keepdims or keepdim)
+
+    def max(self, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Any:
+        return fastnn.ops.max(self, axis if dim is None else dim, keepdims or keepdim)
+
+    def min(self, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Any:
+        return fastnn.ops.min(self, axis if dim is None else dim, keepdims or keepdim)
+
+    def var(
+        self,
+        axis: Any = None,
+        correction: int = 1,
+        keepdims: bool = False,
+        *,
+        dim: Any = None,
+        keepdim: bool = False,
+    ) -> Any:
+        return fastnn.ops.var(self, axis if dim is None else dim, correction, keepdims or keepdim)
+
+    def argmax(
+        self, axis: int | None = None, keepdims: bool = False, *, dim: int | None = None, keepdim: bool = False
+    ) -> npt.NDArray[np.int64]:
+        return fastnn.ops.argmax(self, axis if dim is None else dim, keepdims or keepdim)
+
+    # Shape
+
+    def reshape(self, *shape: Any) -> Any:
+        return fastnn.ops.reshape(self, _sizes(shape))
+
+    def view(self, *shape: Any) -> Any:
+        return fastnn.ops.reshape(self, _sizes(shape))
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
+        return fastnn.ops.flatten(self, start_dim, end_dim)
+
+    def transpose(self, dim0: int, dim1: int) -> Any:
+        return fastnn.ops.transpose(self, dim0, dim1)
+
+    def permute(self, *dims: Any) -> Any:
+        return fastnn.ops.permute(self, _sizes(dims))
+
+    @property
+    def T(self) -> Any:
+        return fastnn.ops.permute(self, range(self.data.ndim - 1, -1, -1))
+
+    def squeeze(self, dim: int | None = None) -> Any:
+        return fastnn.ops.squeeze(self, dim)
+
+    def unsqueeze(self, dim: int) -> Any:
+        return fastnn.ops.unsqueeze(self, dim)
+
+    def expand(self, *sizes: Any) -> Any:
+        return fastnn.ops.broadcast_to(self, _sizes(sizes))
+
+    def broadcast_to(self, *sizes: Any) -> Any:
+        return fastnn.ops.broadcast_to(self, _sizes(sizes))
+
+    def flip(self, *dims: Any) -> Any:
+        return fastnn.ops.flip(self, _sizes(dims))
+
+    def split(self, split_size: Any, dim: int = 0) -> Any:
+        return fastnn.ops.split(self, split_size, dim)
+
+    def chunk(self, chunks: int, dim: int = 0) -> Any:
+        return fastnn.ops.chunk(self, chunks, dim)
+
+    def unbind(self, dim: int = 0) -> Any:
+        return fastnn.ops.unbind(self, dim)
+
+    # Functions of each element
+
+    def pow(self, exponent: Any) -> Any:
+        return fastnn.ops.pow(self, exponent)
+
+    def exp(self) -> Any:
+        return fastnn.ops.exp(self)
+
+    def log(self) -> Any:
+        return fastnn.ops.log(self)
+
+    def sqrt(self) -> Any:
+        return fastnn.ops.sqrt(self)
+
+    def abs(self) -> Any:
+        return fastnn.ops.abs(self)
+
+    def clamp(self, min: float | None = None, max: float | None = None) -> Any:
+        return fastnn.ops.clamp(self, min, max)
+
+    def clip(self, min: float | None = None, max: float | None = None) -> Any:
+        return fastnn.ops.clamp(self, min, max)
+
+    def relu(self) -> Any:
+        return fastnn.ops.relu(self)
+
+    def sigmoid(self) -> Any:
+        return fastnn.ops.sigmoid(self)
+
+    def tanh(self) -> Any:
+        return fastnn.ops.tanh(self)
+
+    def softmax(self, dim: int) -> Any:
+        return fastnn.ops.softmax(self, dim)
+
+    def log_softmax(self, dim: int) -> Any:
+        return fastnn.ops.log_softmax(self, dim)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from typing import Any
+
+from fastnn import _core
+from fastnn.arrays import FloatArray, as_float32, dense, laid_out_like
+from fastnn.tensor import Backward, op
+
+
+def _activation(function: str, x: Any, keep_output: bool, slope: float = 0.0) -> tuple[FloatArray, Backward]:
+    """f(x) by the kernel of that name; its derivative is computed from the output or from x."""
+    x = dense(as_float32(x, function, "x"))
+    y = _core.activation_forward(function, x, slope)
+    saved = y if keep_output else x
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        return (_core.activation_backward(function, saved, laid_out_like(dy, saved), slope),)
+
+    return y, backward
+
+
+@op
+def relu(x: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """max(x, 0), elementwise; NaN stays NaN. The gradient at 0 is 0.
+
+    x and the result have any shape; the result lies in memory as x does. Raises TypeError for complex, object and
+    string input.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.relu([-1.0, 2.0])
+    array([0., 2.], dtype=float32)
+    """
+    return _activation("relu", x, keep_output=True)
+
+
+@op
+def leaky_relu(x: Any, negative_slope: float = 0.01, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """x where x >= 0, else negative_slope * x, elementwise (Maas et al. 2013). The gradient at 0 is negative_slope.
+
+    negative_slope: default 0.01. Shapes, layout and errors as relu.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.leaky_relu([-1.0, 2.0], 0.5)
+    array([-0.5,  2. ], dtype=float32)
+    """
+    return _activation("leaky_relu", x, keep_output=False, slope=float(negative_slope))
+
+
+def check_gelu(approximate: str) -> str:
+    """The kernel's name for GELU(approximate)."""
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate is {approximate!r}, expected 'none' or 'tanh'")
+    return "gelu" if approximate == "none" else "gelu_tanh"
+
+
+@op
+def gelu(x: Any, approximate: str = "none", *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """x Φ(x) elementwise, Φ the normal distribution function (Hendrycks and Gimpel 2016, arXiv 1606.08415).
+
+    approximate: "none" (default), or "tanh" for x (1 + tanh(sqrt(2/π) (x + 0.044715 x³))) / 2. Shapes, layout and
+    errors as relu; ValueError for another ``approximate``.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.gelu([-1.0, 0.0, 1.0]).round(4)
+    array([-0.1587,  0.    ,  0.8413], dtype=float32)
+    """
+    return _activation(check_gelu(approximate), x, keep_output=False)
+
+
+@op
+def silu(x: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """x sigmoid(x), elementwise (Elfwing et al. 2017, arXiv 1702.03118). Shapes, layout and errors as relu.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.silu([-1.0, 0.0, 1.0]).round(4)
+    array([-0.2689,  0.    ,  0.7311], dtype=float32)
+    """
+    return _activation("silu", x, keep_output=False)
+
+
+@op
+def sigmoid(x: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """1 / (1 + exp(-x)), elementwise, within 2.5 ULP for every x. Shapes, layout and errors as relu.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.sigmoid([-100.0, 0.0, 100.0])
+    array([3.8e-44, 5.0e-01, 1.0e+00], dtype=float32)
+    """
+    return _activation("sigmoid", x, keep_output=True)
+
+
+@op
+def tanh(x: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """Hyperbolic tangent, elementwise, within 2.7 ULP for every x. Shapes, layout and errors as relu.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.tanh([-20.0, 0.0, 20.0])
+    array([-1.,  0.,  1.], dtype=float32)
+    """
+    return _activation("tanh", x, keep_output=True)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import Any
+
+from fastnn import _core
+from fastnn.arrays import FloatArray, as_float32, channels_last, positive_int, require_ndim, single
+from fastnn.tensor import Backward, op
+
+
+def output_sizes(output_size: Any, op: str) -> tuple[int | None, int | None]:
+    """(height, width) from an int or a pair of ints, None where the size of the input is kept."""
+    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if len(sizes) != 2:
+        raise ValueError(f"{op}: output_size is {output_size!r}, expected one integer or two")
+    high, wide = (None if s is None else positive_int(s, op, "output_size", minimum=0) for s in sizes)
+    return high, wide
+
+
+@op
+def adaptive_avgpool2d(x: Any, output_size: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """Means over a grid of bins that covers the image, whatever its size.
+
+    y[n, c, i, j] is the mean of rows floor(i H / OH) up to, not including, ceil((i + 1) H / OH), columns likewise.
+
+    Args:
+        x: (N, C, H, W), H and W at least 1; channels last in memory is read in place, anything else is copied.
+        output_size: (OH, OW) or one int for both; None keeps H or W. 1 is the mean of each whole channel.
+
+    Returns (N, C, OH, OW), channels last in memory. Raises ValueError for an empty image or a negative size.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> fnn.ops.adaptive_avgpool2d(np.arange(9.0).reshape(1, 1, 3, 3), (2, 1))[0, 0]
+    array([[2.5],
+           [5.5]], dtype=float32)
+    """
+    x = as_float32(x, "adaptive_avgpool2d", "x")
+    require_ndim(x, 4, "(N, C, H, W)", "adaptive_avgpool2d", "x")
+    if 0 in x.shape[2:]:
+        raise ValueError(f"adaptive_avgpool2d: x {x.shape} has an empty image")
+    high, wide = output_sizes(output_size, "adaptive_avgpool2d")
+    shape = x.shape
+    sizes = (shape[2] if high is None else high, shape[3] if wide is None else wide)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        return (_core.adaptive_avgpool2d_backward(channels_last(dy), shape),)
+
+    return _core.adaptive_avgpool2d_forward(channels_last(x), sizes), backward
+
+
+@op
+def adaptive_avgpool1d(x: Any, output_size: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """Means over bins that cover the sequence, whatever its length: adaptive_avgpool2d over images of height one.
+
+    Args:
+        x: (N, C, L), L at least 1.
+        output_size: OL, an int.
+
+    Returns (N, C, OL). Raises as adaptive_avgpool2d.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> fnn.ops.adaptive_avgpool1d(np.arange(4.0).reshape(1, 1, 4), 2)
+    array([[[0.5, 2.5]]], dtype=float32)
+    """
+    x = as_float32(x, "adaptive_avgpool1d", "x")
+    require_ndim(x, 3, "(N, C, L)", "adaptive_avgpool1d", "x")
+    y, backward_2d = adaptive_avgpool2d.raw(  # type: ignore[attr-defined]
+        x[:, :, None, :], (1, single(output_size, "adaptive_avgpool1d", "output_size", minimum=0)), need=need
+    )
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        return (backward_2d(dy[:, :, None, :])[0][:, :, 0, :],)
+
+    return y[:, :, 0, :], backward

@@ -1,0 +1,180 @@
+"""Arithmetic of two operands, arrays or numbers that broadcast together as NumPy's do. Always float32."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn.arrays import FloatArray, as_float32
+from fastnn.ops.broadcast import operand, pointwise, pointwise_backward, sum_to
+from fastnn.tensor import Backward, op
+
+Result = tuple[FloatArray, Backward]
+
+
+@op
+def add(x: Any, y: Any, *, need: list[bool]) -> Result:
+    """x + y, shapes broadcast as in NumPy. Raises ValueError when they do not, TypeError unless both are real numbers.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> fnn.ops.add(np.ones((2, 1)), [1, 2])
+    array([[2., 3.],
+           [2., 3.]], dtype=float32)
+    """
+    x, y = operand(x, "add", "x"), operand(y, "add", "y")
+    x_shape, y_shape = x.shape, y.shape
+
+    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
+        return sum_to(dz, x_shape) if need[0] else None, sum_to(dz, y_shape) if need[1] else None
+
+    return pointwise(np.add, "add", x, y), backward
+
+
+@op
+def sub(x: Any, y: Any, *, need: list[bool]) -> Result:
+    """x - y, as add.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.sub(2, [1.0, 2.0])
+    array([1., 0.], dtype=float32)
+    """
+    x, y = operand(x, "sub", "x"), operand(y, "sub", "y")
+    x_shape, y_shape = x.shape, y.shape
+
+    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
+        return sum_to(dz, x_shape) if need[0] else None, np.negative(sum_to(dz, y_shape)) if need[1] else None
+
+    return pointwise(np.subtract, "sub", x, y), backward
+
+
+@op
+def mul(x: Any, y: Any, *, need: list[bool]) -> Result:
+    """x * y, element by element, as add.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.mul([1.0, 2.0], 3)
+    array([3., 6.], dtype=float32)
+    """
+    x, y = operand(x, "mul", "x"), operand(y, "mul", "y")
+    x_shape, y_shape = x.shape, y.shape
+    kept_x, kept_y = x if need[1] else None, y if need[0] else None
+
+    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
+        dx = None if kept_y is None else sum_to(pointwise_backward(np.multiply, dz, kept_y), x_shape)
+        dy = None if kept_x is None else sum_to(pointwise_backward(np.multiply, dz, kept_x), y_shape)
+        return dx, dy
+
+    return pointwise(np.multiply, "mul", x, y), backward
+
+
+@op
+def div(x: Any, y: Any, *, need: list[bool]) -> Result:
+    """x / y, element by element, as add; x / 0 is inf or nan, as IEEE 754 has it, without a warning.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.div(1, [2.0, 0.0])
+    array([0.5, inf], dtype=float32)
+    """
+    x, y = operand(x, "div", "x"), operand(y, "div", "y")
+    x_shape = x.shape
+    z = pointwise(np.divide, "div", x, y)
+
+    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
+        dx = pointwise_backward(np.divide, dz, y)
+        dy = np.negative(sum_to(pointwise_backward(np.multiply, dx, z), y.shape)) if need[1] else None
+        return sum_to(dx, x_shape) if need[0] else None, dy
+
+    return z, backward
+
+
+@op
+def pow(x: Any, exponent: Any, *, need: list[bool]) -> Result:
+    """x ** exponent, element by element, as add; a negative x with a fractional exponent gives nan.
+
+    The gradient of the exponent is x ** exponent * log(x), and 0 where x is 0 and the exponent is not negative.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.pow([1.0, 2.0, 3.0], 2)
+    array([1., 4., 9.], dtype=float32)
+    """
+    x, p = operand(x, "pow", "x"), operand(exponent, "pow", "exponent")
+    z = pointwise(np.multiply, "pow", x, x) if p.ndim == 0 and p == 2 else pointwise(np.power, "pow", x, p)
+
+    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
+        dx = dp = None
+        if need[0]:
+            slope = x if p.ndim == 0 and p == 2 else np.where(p == 0, np.float32(0), np.power(x, p - np.float32(1)))
+            dx = sum_to(dz * (p * slope), x.shape)
+        if need[1]:
+            dp = sum_to(dz * np.where((x == 0) & (p >= 0), np.float32(0), z * np.log(x)), p.shape)
+        return dx, dp
+
+    return z, backward
+
+
+def _choose(ufunc: np.ufunc, name: str, x: Any, y: Any, need: list[bool]) -> Result:
+    """maximum or minimum; where both are equal, each gets half of the gradient."""
+    x, y = operand(x, name, "x"), operand(y, name, "y")
+    z = pointwise(ufunc, name, x, y)
+
+    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
+        def share(a: FloatArray, b: FloatArray) -> FloatArray:
+            return sum_to(np.where(a == b, dz / np.float32(2), np.where(b == z, np.float32(0), dz)), a.shape)
+
+        return share(x, y) if need[0] else None, share(y, x) if need[1] else None
+
+    return z, backward
+
+
+@op
+def maximum(x: Any, y: Any, *, need: list[bool]) -> Result:
+    """The larger of x and y, element by element, as add; nan where either is. Equal elements share the gradient.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.maximum([-1.0, 2.0], 0)
+    array([0., 2.], dtype=float32)
+    """
+    return _choose(np.maximum, "maximum", x, y, need)
+
+
+@op
+def minimum(x: Any, y: Any, *, need: list[bool]) -> Result:
+    """The smaller of x and y, element by element, as add; nan where either is. Equal elements share the gradient.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.minimum([-1.0, 2.0], 0)
+    array([-1.,  0.], dtype=float32)
+    """
+    return _choose(np.minimum, "minimum", x, y, need)
+
+
+@op
+def where(condition: Any, x: Any, y: Any, *, need: list[bool]) -> Result:
+    """x where condition holds, else y; all three broadcast.
+
+    Args:
+        condition: bool array, such as a comparison gives. Raises TypeError for any other dtype.
+        x, y: arrays or numbers.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> fnn.ops.where(np.array([True, False]), [1.0, 2.0], 0)
+    array([1., 0.], dtype=float32)
+    """
+    holds = np.asarray(condition)
+    if holds.dtype != np.bool_:
+        raise TypeError(f"where: condition has dtype {holds.dtype}, expected bool")
+    x, y = as_float32(x, "where", "x"), as_float32(y, "where", "y")
+    x_shape, y_shape = x.shape, y.shape
+    try:
+        z = np.where(holds, x, y)
+    except ValueError:
+        raise ValueError(f"where: shapes {holds.shape}, {x_shape} and {y_shape} do not broadcast together") from None
+
+    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
+        zero = np.float32(0)
+        dx = sum_to(np.where(holds, dz, zero), x_shape) if need[1] else None
+        dy = sum_to(np.where(holds, zero, dz), y_shape) if need[2] else None
+        return None, dx, dy
+
+    return z, backward

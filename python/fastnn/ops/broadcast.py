@@ -1,0 +1,101 @@
+"""What all elementwise ops share: operands, results in their layout, and gradients summed back to a smaller shape."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnn import _core
+from fastnn.arrays import FloatArray, as_float32, is_channels_last
+
+_MAX = float(np.finfo(np.float32).max)
+_LARGE = 1 << 16  # elements; below, NumPy's own allocation is the cheaper one
+BLOCK = 1 << 18  # elements converted to float64 at a time, 2 MB
+
+
+def operand(x: Any, op: str, name: str) -> FloatArray:
+    """``x`` as float32: an array, or a NumPy scalar for a Python number (which broadcasts at no cost)."""
+    if type(x) is float or type(x) is int:
+        if -_MAX <= x <= _MAX or x != x:
+            return np.float32(x)  # type: ignore[return-value]
+        return np.float32(math.copysign(math.inf, x))  # type: ignore[return-value]
+    return as_float32(x, op, name)
+
+
+def new(shape: tuple[int, ...], channels_last: bool = False) -> FloatArray:
+    """An array with undefined contents; large ones in a block of the cache, where no page has to be mapped again."""
+    if channels_last:
+        return _core.empty_channels_last(shape)
+    return _core.empty(shape) if len(shape) and np.prod(shape) >= _LARGE else np.empty(shape, np.float32)
+
+
+def _large(ufunc: np.ufunc, operands: tuple[FloatArray, ...]) -> FloatArray:
+    shape = np.broadcast(*operands).shape
+    full = [x for x in operands if x.shape == shape]
+    dense = all(x.flags.c_contiguous for x in full)
+    last = not dense and len(shape) == 4 and any(is_channels_last(x) for x in full)
+    if full and not dense and not last:
+        return np.asarray(ufunc(*operands))  # some other order, which NumPy keeps
+    return np.asarray(ufunc(*operands, out=new(shape, last)))
+
+
+def pointwise_backward(ufunc: np.ufunc, *operands: FloatArray) -> FloatArray:
+    """``ufunc(*operands)`` with the memory layout of the operands. For backward, where NumPy's warnings are off."""
+    for x in operands:
+        if x.size >= _LARGE:
+            return _large(ufunc, operands)
+    y = ufunc(*operands)
+    return y if type(y) is np.ndarray else np.asarray(y)
+
+
+@np.errstate(all="ignore")
+def pointwise(ufunc: np.ufunc, op: str, *operands: FloatArray) -> FloatArray:
+    """``ufunc(*operands)`` with the memory layout of the operands; inf and nan come without a warning, as from kernels.
+
+    Raises ValueError naming ``op`` when the shapes do not broadcast.
+    """
+    try:
+        return pointwise_backward(ufunc, *operands)
+    except ValueError:
+        shapes = " and ".join(str(x.shape) for x in operands)
+        raise ValueError(f"{op}: shapes {shapes} do not broadcast together") from None
+
+
+def row_sums(rows: FloatArray) -> npt.NDArray[np.float64]:
+    """Sum of each row of (R, K), added in float64; a row's bits do not depend on the other rows.
+
+    Blocks are converted before they are added: a reduction that converts on the way may cut rows at other places.
+    """
+    if rows.size <= BLOCK:
+        sums: npt.NDArray[np.float64] = np.add.reduce(rows.astype(np.float64), 1)
+        return sums
+    count, length = rows.shape
+    step = max(1, BLOCK // min(length, BLOCK))
+    sums = np.zeros(count)
+    for r in range(0, count, step):
+        for c in range(0, length, BLOCK):
+            sums[r : r + step] += np.add.reduce(rows[r : r + step, c : c + BLOCK].astype(np.float64), 1)
+    return sums
+
+
+def sum_to(dy: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """The gradient of an operand of ``shape`` that was broadcast to the shape of ``dy``."""
+    if dy.shape == shape:
+        return dy
+    extra = dy.ndim - len(shape)
+    kept = [i for i in range(extra, dy.ndim) if shape[i - extra] == dy.shape[i]]
+    summed = [i for i in range(dy.ndim) if i not in kept]
+    columns = int(np.prod([dy.shape[i] for i in kept]))
+    count = int(np.prod([dy.shape[i] for i in summed]))
+    if kept and (kept[-1] == dy.ndim - 1 or _is_bias_of_image(dy, kept)):
+        rows = np.ascontiguousarray(dy.transpose(*summed, *kept).reshape(count, columns))
+        return _core.sum_rows(rows).reshape(shape)
+    return row_sums(dy.transpose(*kept, *summed).reshape(columns, count)).astype(np.float32).reshape(shape)
+
+
+def _is_bias_of_image(dy: FloatArray, kept: list[int]) -> bool:
+    """Whether only the channels of a channels-last image are kept: its rows are pixels already."""
+    return kept == [1] and dy.ndim == 4 and is_channels_last(dy)

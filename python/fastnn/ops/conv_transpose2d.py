@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn import _core
+from fastnn.arrays import FloatArray, as_float32, channels_last, image, pair, positive_int, require_ndim
+from fastnn.tensor import Backward, op
+
+Sizes = tuple[int, ...]
+
+
+def operands(
+    op: str, x: Any, weight: Any, bias: Any, groups: int, layout: str, taps: str
+) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    """x (N, C, ...), weight (C, K / groups, ...) in C order and bias (K), as float32 and fit for each other."""
+    x, weight = as_float32(x, op, "x"), np.ascontiguousarray(as_float32(weight, op, "weight"))
+    require_ndim(x, layout.count(",") + 1, layout, op, "x")
+    require_ndim(weight, x.ndim, f"(in_channels, out_channels / groups, {taps})", op, "weight")
+    if x.shape[1] != weight.shape[0]:
+        raise ValueError(
+            f"{op}: x {x.shape} has {x.shape[1]} channels but weight {weight.shape} expects {weight.shape[0]}"
+        )
+    if x.shape[1] % groups:
+        raise ValueError(f"{op}: x {x.shape} has {x.shape[1]} channels, not a multiple of groups={groups}")
+    if bias is None:
+        return x, weight, None
+    bias, channels = as_float32(bias, op, "bias"), (weight.shape[1] * groups,)
+    if bias.shape != channels:
+        raise ValueError(
+            f"{op}: bias has shape {bias.shape} but weight {weight.shape} with groups={groups} expects {channels}"
+        )
+    return x, weight, bias
+
+
+def check_output_padding(op: str, stride: Sizes, output_padding: Sizes, dilation: Sizes) -> None:
+    for step, more, apart in zip(stride, output_padding, dilation, strict=True):
+        if more >= max(step, apart):
+            raise ValueError(f"{op}: output_padding is {more}, expected less than stride {step} or dilation {apart}")
+
+
+def output_sizes(
+    op: str,
+    x: FloatArray,
+    weight: FloatArray,
+    stride: Sizes,
+    padding: Sizes,
+    output_padding: Sizes,
+    dilation: Sizes,
+) -> Sizes:
+    """Sizes of the axes of y after (N, K): (size - 1) stride - 2 padding + dilation (taps - 1) + output_padding + 1."""
+    check_output_padding(op, stride, output_padding, dilation)
+    sizes = []
+    for i, (step, before, more, apart) in enumerate(zip(stride, padding, output_padding, dilation, strict=True)):
+        if x.shape[2 + i] < 1 or weight.shape[2 + i] < 1:
+            raise ValueError(f"{op}: x {x.shape} and weight {weight.shape} must have at least one pixel and one tap")
+        size = (x.shape[2 + i] - 1) * step - 2 * before + apart * (weight.shape[2 + i] - 1) + more + 1
+        if not 1 <= size < 2**62:
+            raise ValueError(
+                f"{op}: x {x.shape}, weight {weight.shape}, stride {step}, padding {before}, output_padding {more} and "
+                f"dilation {apart} give an output of size {size}"
+            )
+        sizes.append(size)
+    return tuple(sizes)
+
+
+def add_bias(y: FloatArray, bias: FloatArray | None) -> None:
+    """y (N, C, H, W), channels last in memory, += bias (C): row by row, since C alone would be a short inner loop."""
+    if bias is None:
+        return
+    n, c, h, w = y.shape
+    rows = y.transpose(0, 2, 3, 1).reshape(n * h, w * c)  # a view
+    rows += np.tile(bias, w)
+
+
+def with_zeros_after(x: FloatArray, more: tuple[int, int]) -> FloatArray:
+    """``x`` with so many more rows and columns of zeros; the same object where there are none."""
+    return np.pad(x, ((0, 0), (0, 0), (0, more[0]), (0, more[1]))) if any(more) else x
+
+
+def sum_pixels(dy: FloatArray) -> FloatArray:
+    """Sum of dy (N, C, H, W) over all but the channels, (C)."""
+    n, c, h, w = dy.shape
+    return _core.sum_rows(channels_last(dy).transpose(0, 2, 3, 1).reshape(n * h * w, c))
+
+
+@op
+def conv_transpose2d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+    *,
+    need: list[bool],
+) -> tuple[FloatArray, Backward]:
+    """2-D transposed convolution ("deconvolution"): every pixel of x adds a filter, scaled by it, to y.
+
+    y[n, k, i * stride + u * dilation - padding, ...] += x[n, c, i, j] * weight[c, k, u, v], on top of bias[k]: the
+    gradient of conv2d with respect to its input, and computed as that (Dumoulin and Visin 2016, arXiv 1603.07285).
+
+    Args:
+        x: (N, C, H, W); channels last in memory is read in place.
+        weight: (C, K / groups, kh, kw).
+        bias: (K) or None (default).
+        stride: pixels of y from one pixel of x to the next, int or (vertical, horizontal), at least 1. Default 1.
+        padding: pixels cut off each side of y, int or (vertical, horizontal). Default 0.
+        output_padding: more pixels at the bottom and right of y, int or (vertical, horizontal), less than stride or
+            dilation. Default 0.
+        groups: C and K are cut into so many groups that do not see each other. Default 1.
+        dilation: pixels of y from one tap to the next, int or (vertical, horizontal), at least 1. Default 1.
+
+    Returns (N, K, OH, OW), channels last in memory,
+    OH = (H - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1.
+    Raises ValueError when shapes do not match or OH or OW is less than 1.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> fnn.ops.conv_transpose2d(np.array([[[[1.0, 2.0]]]]), np.ones((1, 1, 2, 2)), stride=2)[0, 0]
+    array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.]], dtype=float32)
+    """
+    name = "conv_transpose2d"
+    groups = positive_int(groups, name, "groups")
+    x, weight, bias = operands(name, x, weight, bias, groups, "(N, C, H, W)", "kernel height, kernel width")
+    step, spread = pair(stride, name, "stride"), pair(dilation, name, "dilation")
+    cut, more = pair(padding, name, "padding", minimum=0), pair(output_padding, name, "output_padding", minimum=0)
+    y_shape = (len(x), weight.shape[1] * groups, *output_sizes(name, x, weight, step, cut, more, spread))
+    sides = (cut[0], cut[0], cut[1], cut[1])
+    h, w = x.shape[2:]
+    # The convolution back from y has a position more for each whole stride of output_padding: there x counts as zero.
+    x = channels_last(with_zeros_after(x, (more[0] // step[0], more[1] // step[1])))
+    y = _core.conv2d_backward_input(x, weight, y_shape, step, sides, spread, groups)
+    add_bias(y, bias)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+        dy = image(dy)
+        dx = _core.conv2d_forward(dy, weight, None, step, sides, spread, groups)[:, :, :h, :w] if need[0] else None
+        dw = _core.conv2d_backward_weight(dy, x, weight.shape, step, sides, spread, groups) if need[1] else None
+        return dx, dw, sum_pixels(dy) if need[2] else None
+
+    return y, backward

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn import _core
+from fastnn.arrays import FloatArray, as_float32, as_indices
+from fastnn.ops.mse_loss import check_reduction, scaled
+from fastnn.ops.softmax import log_softmax, rows_along
+from fastnn.tensor import Backward, op
+
+
+def check_smoothing(label_smoothing: float) -> float:
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is {label_smoothing}, expected 0 to 1")
+    return float(label_smoothing)
+
+
+def _check_shapes(x: FloatArray, target: Any, weight: FloatArray | None, probabilities: bool) -> int:
+    """The axis of the classes."""
+    if x.ndim == 0:
+        raise ValueError("cross_entropy: input has shape (), expected (C), (N, C) or (N, C, d1, ...)")
+    axis = min(1, x.ndim - 1)
+    if x.shape[axis] == 0:
+        raise ValueError(f"cross_entropy: input of shape {x.shape} has no classes")
+    expected = x.shape if probabilities else x.shape[:axis] + x.shape[axis + 1 :]
+    if target.shape != expected:
+        kind = "probabilities" if probabilities else "class indices"
+        raise ValueError(
+            f"cross_entropy: input has shape {x.shape} but target, {kind}, has {target.shape}, expected {expected}"
+        )
+    if weight is not None and weight.shape != (x.shape[axis],):
+        raise ValueError(
+            f"cross_entropy: input has shape {x.shape} but weight has {weight.shape}, expected one per class"
+        )
+    return axis
+
+
+@op
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    *,
+    need: list[bool],
+) -> tuple[FloatArray, Backward]:
+    """-log(softmax(input)) of the target class: the usual loss of a classifier, loss and gradient in one sweep.
+
+    Args:
+        input: logits (C), (N, C) or (N, C, d1, ...).
+        target: class indices, integers of the shape of input without C; or probabilities of input's shape.
+        weight: (C), the weight of each class, or None (default).
+        ignore_index: targets of this value count for nothing. Default -100. Not for probabilities.
+        reduction: "mean" (default), "sum" or "none". The mean of class indices is over the weights of the targets
+            that count (NaN where none does), that of probabilities over N d1 ...
+        label_smoothing: s in [0, 1]; the target is (1 - s) target + s / C (Szegedy et al. 2016). Default 0.
+
+    Returns a 0-d array, or with "none" the shape of input without C. Sums are float64. Raises ValueError when the
+    shapes do not match, IndexError when a target is not a class, TypeError for complex, object and string input.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.cross_entropy([[0.0, 0.0], [9.0, 9.0]], [0, 1])
+    array(0.6931472, dtype=float32)
+    """
+    check_reduction(reduction, "cross_entropy")
+    smoothing = check_smoothing(label_smoothing)
+    x = as_float32(input, "cross_entropy", "input")
+    target = np.asarray(target)
+    probabilities = target.shape == x.shape or (target.dtype.kind == "f" and target.ndim == x.ndim)
+    target = (as_float32 if probabilities else as_indices)(target, "cross_entropy", "target")
+    if weight is not None:
+        weight = np.ascontiguousarray(as_float32(weight, "cross_entropy", "weight"))
+    if need[2]:
+        raise ValueError("cross_entropy: weight cannot require a gradient")
+    axis = _check_shapes(x, target, weight, probabilities)
+    rows = rows_along(x, axis)
+    if probabilities:
+        if ignore_index >= 0:
+            raise ValueError(f"cross_entropy: ignore_index is {ignore_index} but target holds probabilities")
+        shares = rows_along(target, axis)
+        loss, gradient = _core.cross_entropy_probabilities(rows, shares, weight, smoothing, reduction, need[0])
+    else:
+        classes = target.reshape(-1)
+        loss, gradient = _core.cross_entropy(rows, classes, weight, ignore_index, smoothing, reduction, need[0])
+    outer = x.shape[:axis] + x.shape[axis + 1 :]
+
+    def back(rows: FloatArray, dy: FloatArray) -> FloatArray:
+        return np.moveaxis(scaled(rows.reshape(*outer, x.shape[axis]), dy if dy.ndim == 0 else dy[..., None]), -1, axis)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+        dx = None if gradient is None else back(gradient, dy)
+        dt = None
+        if need[1]:
+            dt = log_softmax(rows, 1) * np.float32(-(1 - smoothing) / (len(rows) if reduction == "mean" else 1))
+            dt = back(dt if weight is None else dt * weight, dy)
+        return dx, dt
+
+    return loss.reshape(outer) if reduction == "none" else loss, backward

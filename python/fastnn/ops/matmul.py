@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastnn import _core
+from fastnn.arrays import FloatArray, as_float32
+from fastnn.ops.broadcast import sum_to
+from fastnn.tensor import Backward, op
+
+
+def _product(a: FloatArray, b: FloatArray) -> FloatArray:
+    """(..., M, K) times (..., K, N), the leading axes broadcast; one matrix b serves all of a without being copied."""
+    if a.ndim == b.ndim == 2:
+        product: FloatArray = _core.gemm(a[None], b[None])[0]
+        return product
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    count, m, k, n = math.prod(batch), a.shape[-2], a.shape[-1], b.shape[-1]
+    a = np.broadcast_to(a, (*batch, m, k)).reshape(count, m, k)
+    one = math.prod(b.shape[:-2]) == 1
+    b = b.reshape(1, k, n) if one else np.broadcast_to(b, (*batch, k, n)).reshape(count, k, n)
+    return _core.gemm(a, b).reshape(*batch, m, n)
+
+
+def _gradient_of_one(a: FloatArray, dy: FloatArray) -> FloatArray:
+    """Sum over all matrices of aᵀ dy, as one product of tall matrices."""
+    rows = math.prod(a.shape[:-1])
+    a2, dy2 = a.reshape(rows, a.shape[-1]), dy.reshape(rows, dy.shape[-1])
+    product: FloatArray = _core.gemm(a2.T[None], dy2[None])[0]
+    return product
+
+
+@op
+def matmul(a: Any, b: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """The matrix product a @ b, of the package's own kernel: the same bits for any number of threads.
+
+    Args:
+        a: (..., M, K), or (K), which is taken as one row that is dropped from the result.
+        b: (..., K, N), or (K), which is taken as one column that is dropped from the result.
+
+    Returns (..., M, N), the leading axes broadcast. Raises ValueError when the shapes do not match.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> fnn.ops.matmul(np.ones((2, 3)), np.ones((3, 1)))
+    array([[3.],
+           [3.]], dtype=float32)
+    """
+    a, b = as_float32(a, "matmul", "a"), as_float32(b, "matmul", "b")
+    if not a.ndim or not b.ndim:
+        raise ValueError(f"matmul: a has shape {a.shape} and b {b.shape}, expected at least 1 dimension each")
+    row, column = a.ndim == 1, b.ndim == 1
+    left = a[None] if row else a
+    right = b[:, None] if column else b
+    if left.ndim > 2 and right.ndim > 2:
+        try:
+            np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        except ValueError:
+            raise ValueError(f"matmul: leading axes of a {a.shape} and b {b.shape} do not broadcast together") from None
+    if left.shape[-1] != right.shape[-2]:
+        raise ValueError(f"matmul: a {a.shape} and b {b.shape} do not match: {left.shape[-1]} and {right.shape[-2]}")
+    y = _product(left, right)
+    whole = y.shape
+    if row or column:
+        y = y.reshape(whole[:-2] + (() if row else whole[-2:-1]) + (() if column else whole[-1:]))
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+        dy = dy.reshape(whole)
+        da = db = None
+        if need[0]:
+            da = sum_to(_product(dy, right.swapaxes(-1, -2)), left.shape).reshape(a.shape)
+        if need[1]:
+            if right.ndim == 2:
+                db = _gradient_of_one(left, dy).reshape(b.shape)
+            else:
+                db = sum_to(_product(left.swapaxes(-1, -2), dy), right.shape).reshape(b.shape)
+        return da, db
+
+    return y, backward

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn.arrays import FloatArray, as_float32, as_indices
+from fastnn.tensor import Backward, op
+
+
+def _check(x: FloatArray, index: Any, count: int, name: str) -> None:
+    if index.ndim != 1 or (index.size and (index.min() < 0 or index.max() >= count)):
+        raise ValueError(f"{name}: index has shape {index.shape}, expected rows (K) in [0, {count}), x {x.shape}")
+
+
+def _put(x: FloatArray, index: Any, count: int) -> FloatArray:
+    y = np.zeros((count, *x.shape[1:]), np.float32)
+    y[index] = x
+    return y
+
+
+@op
+def take_rows(x: Any, index: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """x[index] along the first axis, for rows that are all different; the inverse of put_rows.
+
+    Args:
+        x: (R, ...).
+        index: (K) integers in [0, R), no two equal (not checked: the gradient of a row is that of one of its copies).
+
+    Returns (K, ...). Raises ValueError for rows that are not there, TypeError for an index that is not of integers.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> fnn.ops.take_rows(np.array([[1.0], [2.0], [3.0]]), [2, 0])
+    array([[3.],
+           [1.]], dtype=float32)
+    """
+    x, index = as_float32(x, "take_rows", "x"), as_indices(index, "take_rows", "index")
+    _check(x, index, len(x), "take_rows")
+    return x.take(index, axis=0), lambda dy: [_put(dy, index, len(x)), None]
+
+
+@op
+def put_rows(x: Any, index: Any, count: int, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """Zeros of `count` rows with row index[k] = x[k]; the inverse of take_rows.
+
+    Args:
+        x: (K, ...).
+        index: (K) integers in [0, count), no two equal (not checked: the last of them stays).
+        count: rows of the result.
+
+    Returns (count, ...). Raises ValueError for rows that are not there, TypeError for an index that is not of integers.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> fnn.ops.put_rows(np.array([[1.0], [2.0]]), [2, 0], 3)
+    array([[2.],
+           [0.],
+           [1.]], dtype=float32)
+    """
+    x, index = as_float32(x, "put_rows", "x"), as_indices(index, "put_rows", "index")
+    _check(x, index, count, "put_rows")
+    if len(x) != len(index):
+        raise ValueError(f"put_rows: x has shape {x.shape} but index {index.shape}")
+    return _put(x, index, count), lambda dy: [dy.take(index, axis=0), None, None]

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastnn import _core
+from fastnn.arrays import FloatArray, as_float32
+from fastnn.tensor import Backward, op
+
+
+def rows_along(x: FloatArray, dim: int) -> FloatArray:
+    """(rows, x.shape[dim]): every line of x along ``dim``; a view where the memory allows, as channels last does."""
+    last = np.moveaxis(x, dim, -1)
+    return np.ascontiguousarray(last).reshape(last.size // max(1, x.shape[dim]), x.shape[dim])
+
+
+def _back(rows: FloatArray, shape: tuple[int, ...], dim: int) -> FloatArray:
+    """The inverse of rows_along for an x of that shape."""
+    dim = dim % len(shape)
+    return np.moveaxis(rows.reshape(*shape[:dim], *shape[dim + 1 :], shape[dim]), -1, dim)
+
+
+def _softmax(name: str, x: Any, dim: int) -> tuple[FloatArray, Backward]:
+    x = as_float32(x, name, "x")
+    if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)):
+        raise TypeError(f"{name}: dim is {dim!r}, expected an integer")
+    if not -x.ndim <= dim < x.ndim:
+        raise ValueError(f"{name}: dim is {dim}, x of shape {x.shape} has {x.ndim} dimensions")
+    shape, logarithm = x.shape, name == "log_softmax"
+    y = _core.softmax_forward(rows_along(x, dim), logarithm)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        return (_back(_core.softmax_backward(y, rows_along(dy, dim), logarithm), shape, dim),)
+
+    return _back(y, shape, dim), backward
+
+
+@op
+def softmax(x: Any, dim: int, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """exp(x) / sum of exp(x) along ``dim``; the largest element is taken off first, so nothing overflows.
+
+    Args:
+        x: any shape with at least one dimension.
+        dim: the axis whose elements add up to 1; negative counts from the end.
+
+    Returns the shape of x, ``dim`` contiguous in memory. Lines that are -inf throughout, or hold NaN or +inf, give NaN.
+    Raises ValueError when x has no such axis, TypeError for complex, object and string input.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.softmax([[1e30, 1e30], [0.0, -1e30]], dim=1)
+    array([[0.5, 0.5],
+           [1. , 0. ]], dtype=float32)
+    """
+    return _softmax("softmax", x, dim)
+
+
+@op
+def log_softmax(x: Any, dim: int, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+    """x - log(sum of exp(x)) along ``dim``, without overflow. Arguments, layout and errors as softmax.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.log_softmax([0.0, 0.0], dim=0)
+    array([-0.6931472, -0.6931472], dtype=float32)
+    """
+    return _softmax("log_softmax", x, dim)

@@ -1,0 +1,228 @@
+"""Optimizer: what the optimizers of fastnn.optim share; each step is one call over flat memory.
+
+All parameters of an optimizer are moved, once, into one buffer (``Parameter.data`` becomes a view into it, of the same
+values), and their gradients are collected in a second one. The step then is a single pass over memory, however many
+parameters there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from fastnn import _core
+from fastnn.arrays import FloatArray
+from fastnn.tensor import Tensor
+
+_ALIGN = 16  # floats in a cache line of 64 bytes
+
+Range = tuple[Any, ...]  # begin, end in the flat buffers, then the options as _core takes them
+
+
+def _zeros(size: int) -> FloatArray:
+    buffer: FloatArray = _core.empty([size])
+    buffer.fill(0)
+    return buffer
+
+
+class Optimizer:
+    """What all optimizers share: groups of parameters with options, flat memory, state.
+
+    Args:
+        params: parameters (any iterable of Tensors), or a list of groups: dicts with "params" and options of their own,
+            like ``[{"params": cnn.parameters(), "lr": 1e-4}, {"params": head.parameters()}]``.
+        defaults: the options of groups that do not set them.
+
+    ``param_groups`` is the list of groups with all their options; ``param_groups[0]["lr"]`` may be changed between
+    steps, and so may ``lr``, which stands for all groups. Raises ValueError for no parameters, a parameter given twice
+    and options out of range, TypeError for what is not a Tensor and for options that do not exist.
+    """
+
+    _state_names: tuple[str, ...] = ()
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self.param_groups = _groups(params, defaults, type(self).__name__)
+        for group in self.param_groups:
+            self._check(group)
+        self._flatten()
+
+    def _flatten(self) -> None:
+        self._params: list[Tensor] = [p for group in self.param_groups for p in group["params"]]
+        self._starts: list[int] = []
+        size = 0
+        for p in self._params:
+            self._starts.append(size)
+            size += -(-p.size // _ALIGN) * _ALIGN
+        self._data, self._grad = _zeros(size), _zeros(size)
+        self._state: dict[str, FloatArray] = {}
+        self._counts = [0] * len(self._params)
+        self._data_views = self._views(self._data)
+        self._grad_views = self._views(self._grad)
+        for i in range(len(self._params)):
+            self._move_in(i)
+
+    def _views(self, flat: FloatArray) -> list[FloatArray]:
+        spans = zip(self._params, self._starts, strict=True)
+        return [flat[start : start + p.size].reshape(p.shape) for p, start in spans]
+
+    def _move_in(self, i: int) -> None:
+        """Takes over the present values and gradient of parameter i; its data and gradient are ours from then on."""
+        p, data, grad = self._params[i], self._data_views[i], self._grad_views[i]
+        p._home = grad
+        if p.data is not data:
+            _require_shape(p.data, data, "its data", i)
+            np.copyto(data, p.data)
+            p.data = data
+        if p.grad is not None and p.grad is not grad:
+            _require_shape(p.grad, data, "its gradient", i)
+            np.copyto(grad, p.grad)
+            p.grad = grad
+
+    def _buffer(self, name: str) -> FloatArray:
+        if name not in self._state:
+            self._state[name] = _zeros(self._data.size)
+        return self._state[name]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first group; setting it sets all groups."""
+        return float(self.param_groups[0]["lr"])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        for group in self.param_groups:
+            group["lr"] = value
+
+    def step(self) -> None:
+        """Updates every parameter that has a gradient. Ctrl-C leaves all of them updated or none."""
+        counts = list(self._counts)
+        ranges: list[Range] = []
+        i = 0
+        for group in self.param_groups:
+            before: tuple[int, int] | None = None  # end and count of the last range, where it may go on
+            for p in group["params"]:
+                if p.data is not self._data_views[i] or p.grad is not self._grad_views[i]:
+                    self._move_in(i)
+                if p.grad is None:
+                    before = None
+                else:
+                    counts[i] += 1
+                    begin, count = self._starts[i], counts[i]
+                    end = begin + -(-p.size // _ALIGN) * _ALIGN
+                    if before == (begin, count):
+                        ranges[-1] = (ranges[-1][0], end, *ranges[-1][2:])
+                    else:
+                        ranges.append((begin, end, *self._options(group, count)))
+                    before = (end, count)
+                i += 1
+        self._update(ranges)
+        self._counts = counts
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets the gradients; with ``set_to_none=False`` fills those there are with zeros instead."""
+        for p in self._params:
+            if set_to_none:
+                p.grad = None
+            elif p.grad is not None:
+                p.grad.fill(0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of the running state, in torch's form: {"state": {index: ...}, "param_groups": [...]}."""
+        views = {name: self._views(flat) for name, flat in self._state.items()}
+        state: dict[int, dict[str, Any]] = {}
+        for i, count in enumerate(self._counts):
+            if count:
+                state[i] = {"step": count} | {name: view[i].copy() for name, view in views.items()}
+        groups, start = [], 0
+        for group in self.param_groups:
+            stop = start + len(group["params"])
+            groups.append({**group, "params": list(range(start, stop))})
+            start = stop
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over what ``state_dict()`` of such an optimizer returned, torch's included.
+
+        Raises ValueError when groups, parameters or shapes differ; nothing is changed then.
+        """
+        name = type(self).__name__
+        groups, state = state_dict["param_groups"], state_dict["state"]
+        ours, theirs = ([len(group["params"]) for group in g] for g in (self.param_groups, groups))
+        if ours != theirs:
+            raise ValueError(f"{name}: the state is of groups of {theirs} parameters, here they have {ours}")
+        options = [{k: group[k] for k in self.defaults if k in group} for group in groups]
+        for group in options:
+            self._check({**self.defaults, **group})
+        for i, saved in state.items():
+            for key in self._state_names:
+                if saved.get(key) is not None:
+                    _require_shape(np.asarray(saved[key]), self._data_views[i], key, i)
+        self._state = {}
+        self._counts = [0] * len(self._params)
+        for i, saved in state.items():
+            found = [key for key in self._state_names if saved.get(key) is not None]
+            for key in found:
+                np.copyto(self._views(self._buffer(key))[i], np.asarray(saved[key]))
+            self._counts[i] = int(saved["step"]) if "step" in saved else len(found)
+        for group, values in zip(self.param_groups, options, strict=True):
+            group.update(values)
+
+    def __getstate__(self) -> dict[str, Any]:  # views into flat memory do not survive a copy; they are made anew
+        groups = {"param_groups": self.param_groups, "defaults": self.defaults}
+        return groups | {"state": self.state_dict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.defaults, self.param_groups = state["defaults"], state["param_groups"]
+        self._flatten()
+        self.load_state_dict(state["state"])
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{k}={v}" for k, v in self.param_groups[0].items() if k != "params")
+        return f"{type(self).__name__}({options})"
+
+    def _check(self, group: dict[str, Any]) -> None:
+        """Raises ValueError where an option of the group is out of range."""
+        for name in ("lr", "weight_decay"):
+            if not group[name] >= 0:
+                raise ValueError(f"{type(self).__name__}: {name} is {group[name]}, expected at least 0")
+
+    def _options(self, group: dict[str, Any], count: int) -> Range:
+        """What _core needs besides the range, for parameters whose step number ``count`` this is."""
+        raise NotImplementedError
+
+    def _update(self, ranges: list[Range]) -> None:
+        raise NotImplementedError
+
+
+def _groups(params: Iterable[Any], defaults: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    if isinstance(params, Tensor):
+        raise TypeError(f"{name}: params is a Tensor, expected a list of them")
+    given = list(params)
+    groups = given if given and isinstance(given[0], dict) else [{"params": given}]
+    seen: set[int] = set()
+    result = []
+    for group in groups:
+        unknown = group.keys() - defaults.keys() - {"params"}
+        if unknown:
+            raise TypeError(f"{name}: a group has {sorted(unknown)}, expected some of {sorted(defaults)}")
+        members = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        for p in members:
+            if not isinstance(p, Tensor):
+                raise TypeError(f"{name}: params holds a {type(p).__name__}, expected Parameters")
+            if p._node is not None:
+                raise ValueError(f"{name}: a Tensor of shape {p.shape} was computed; only leaves can be trained")
+            if id(p) in seen:
+                raise ValueError(f"{name}: a parameter of shape {p.shape} was given twice")
+            seen.add(id(p))
+        result.append({**defaults, **group, "params": members})
+    if not seen:
+        raise ValueError(f"{name}: params is empty; does the model have parameters?")
+    return result
+
+
+def _require_shape(array: Any, view: FloatArray, what: str, i: int) -> None:
+    if array.shape != view.shape:
+        raise ValueError(f"optimizer: parameter {i} has shape {view.shape}, but {what} has {array.shape}")

@@ -1,0 +1,90 @@
+"""How many threads the kernels use. Results do not depend on it, bit for bit."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from fastnn import _core
+
+
+def get_num_threads() -> int:
+    """Threads that a kernel may use."""
+    return _core.get_num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Sets the number of threads, at least 1, for the whole process. Raises ValueError below 1.
+
+    >>> import fastnn as fnn
+    >>> fnn.set_num_threads(1)
+    >>> fnn.get_num_threads()
+    1
+    """
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"set_num_threads: n is {n!r}, expected an integer")
+    if not 1 <= n <= 1024:
+        raise ValueError(f"set_num_threads: n is {n}, expected 1 to 1024")
+    _core.set_num_threads(n)
+
+
+class threads:  # noqa: N801  (reads as a statement)
+    """``with fnn.threads(n): ...`` uses n threads inside, and what was set before after it."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __enter__(self) -> None:
+        self._before = get_num_threads()
+        set_num_threads(self.n)
+
+    def __exit__(self, *exc: object) -> None:
+        set_num_threads(self._before)
+
+
+def _folder_quota(folder: Path) -> float:
+    """CPUs that one cgroup folder allows (v2 cpu.max, v1 cfs quota and period); infinity without a limit."""
+    try:
+        if (folder / "cpu.max").exists():
+            quota, period = (folder / "cpu.max").read_text().split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text()
+            period = (folder / "cpu.cfs_period_us").read_text()
+        return float(quota) / float(period) if quota != "max" and float(quota) > 0 else math.inf
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
+
+
+def _cgroup_quota(root: Path) -> float:
+    """CPUs the cgroup of this process may use: the least that its folder and those above it allow."""
+    folders = [root / "sys/fs/cgroup", root / "sys/fs/cgroup/cpu"]
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        controllers, _, path = line.partition(":")[2].partition(":")
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        folder = folders[1 if controllers else 0]
+        for part in Path(path).parts[1:]:
+            folder = folder / part
+            folders.append(folder)
+    return min(_folder_quota(folder) for folder in folders)
+
+
+def _environment(name: str) -> int | None:
+    """A positive count in an environment variable; OMP_NUM_THREADS may be a list, of which the first counts."""
+    text = os.environ.get(name, "").split(",")[0].strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0 else None
+
+
+def default_num_threads(root: Path = Path("/")) -> int:
+    """FASTNN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs this process may use: affinity and cgroup quota."""
+    for name in ("FASTNN_NUM_THREADS", "OMP_NUM_THREADS"):
+        wanted = _environment(name)
+        if wanted is not None:
+            return min(wanted, 1024)
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, math.ceil(min(_cgroup_quota(root), 1024)), 1024))

@@ -1,0 +1,268 @@
+"""Plots of what a network does, with matplotlib (``pip install "fastnn-cpu[demo]"``).
+
+Every function returns a matplotlib Figure of its own, which `figure.savefig("name.png")` writes and a notebook shows;
+pyplot and its global state are not touched. matplotlib is imported on the first call.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnn.arrays import FloatArray, as_float32, as_indices, positive_int, require_ndim
+from fastnn.nn.module import Module
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_VISIBLE = str.maketrans({"\n": "↵", " ": "·", "\t": "→"})
+
+
+def _new_figure(width: float, height: float) -> Figure:
+    """A Figure with its own Agg canvas, in inches."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('fastnn.viz needs matplotlib. Install it with: pip install "fastnn-cpu[demo]"') from error
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _image_grid(images: Sequence[npt.NDArray[Any]], titles: Sequence[str], symmetric: bool, title: str) -> Figure:
+    """Small images in rows, about twice as wide as high; symmetric: blue below zero, red above, white at zero."""
+    columns = math.ceil(math.sqrt(2 * len(images)))
+    rows = math.ceil(len(images) / columns)
+    figure = _new_figure(1.1 * columns + 0.3, 1.25 * rows + 0.5)
+    figure.suptitle(title)
+    top = max(float(np.abs(image).max()) for image in images) or 1.0
+    for position, (image, name) in enumerate(zip(images, titles, strict=True)):
+        ax = figure.add_subplot(rows, columns, position + 1)
+        if symmetric:
+            ax.imshow(image, cmap="RdBu_r", vmin=-top, vmax=top)
+        else:
+            ax.imshow(image, cmap="gray")
+        ax.set_title(name, fontsize=7)
+        ax.set_axis_off()
+    return figure
+
+
+def training_curves(history: Iterable[Mapping[str, Any]]) -> Figure:
+    """Every metric over the epochs, that of the validation data (``val_...``) beside that of the training data.
+
+    Args:
+        history: rows as ``fit`` returns them: one mapping per epoch from names ("epoch", "loss", "val_loss",
+            "accuracy", ...) to numbers; or one per so many steps, with "step". Rows need not have the same names.
+
+    One panel per metric; names that are not metrics (epoch, step, seconds, lr) get none. Raises ValueError when there
+    is nothing to draw.
+    """
+    rows = [dict(row) for row in history]
+    skipped = ("epoch", "step", "steps", "seconds", "time", "lr", "learning_rate", "samples_per_second")
+    axis = "step" if rows and "step" in rows[0] else "epoch"
+    names = dict.fromkeys(str(key).removeprefix("val_") for row in rows for key in row)
+    metrics = [name for name in names if name not in skipped]
+    if not metrics:
+        raise ValueError("training_curves: history has no rows with metrics")
+    figure = _new_figure(5.0 * len(metrics), 3.6)
+    for position, metric in enumerate(metrics):
+        ax = figure.add_subplot(1, len(metrics), position + 1)
+        for key, label, style in ((metric, "training", "o-"), (f"val_{metric}", "validation", "s--")):
+            points = [(row.get(axis, n), row[key]) for n, row in enumerate(rows, 1) if row.get(key) is not None]
+            if points:
+                ax.plot(*zip(*points, strict=True), style, markersize=3, label=label)
+        ax.set_xlabel(axis)
+        ax.set_title(metric)
+        ax.grid(alpha=0.3)
+        ax.legend()
+    return figure
+
+
+def filters(weight: Any, limit: int = 64) -> Figure:
+    """The filters of a convolution as pictures: red above zero, blue below.
+
+    Args:
+        weight: (out_channels, in_channels, kh, kw), such as ``conv.weight``. One picture per output channel where
+            in_channels is 1, else one per pair of channels.
+        limit: draws at most that many. Default 64.
+
+    Raises ValueError when weight has no 4 dimensions.
+    """
+    w = as_float32(getattr(weight, "data", weight), "filters", "weight")
+    require_ndim(w, 4, "(out_channels, in_channels, kh, kw)", "filters", "weight")
+    if w.size == 0:
+        raise ValueError(f"filters: weight of shape {w.shape} is empty")
+    pairs = [(o, i) for o in range(w.shape[0]) for i in range(w.shape[1])][: positive_int(limit, "filters", "limit")]
+    titles = [str(o) if w.shape[1] == 1 else f"{o}, {i}" for o, i in pairs]
+    return _image_grid([w[pair] for pair in pairs], titles, True, f"filters of {w.shape[2]} x {w.shape[3]}")
+
+
+def feature_maps(model: Module, x: Any, layer: Module, limit: int = 32) -> Figure:
+    """What a layer gives for one image: its output channels as pictures.
+
+    Args:
+        model: predicts ``x``; its training flag does not matter.
+        x: one image (C, H, W) or (1, C, H, W).
+        layer: a layer inside the model, such as ``model[0]``, whose output has the shape (1, C, H, W).
+        limit: draws at most that many channels. Default 32.
+
+    Raises ValueError when x is not one image, the model does not call the layer, or its output is not (1, C, H, W).
+    """
+    image = as_float32(x, "feature_maps", "x")
+    image = image[None] if image.ndim == 3 else image
+    if image.ndim != 4 or image.shape[0] != 1:
+        raise ValueError(f"feature_maps: x has shape {np.shape(x)}, expected one image (C, H, W)")
+    seen: list[FloatArray] = []
+    forward = layer.forward
+
+    def recording(*args: Any, **kwargs: Any) -> Any:
+        y = forward(*args, **kwargs)
+        seen.append(np.array(y))
+        return y
+
+    layer.forward = recording  # type: ignore[method-assign]  # on this object only, until the finally below
+    try:
+        model.predict(image)
+    finally:
+        del layer.forward
+    if not seen or seen[-1].ndim != 4:
+        what = f"gave shape {seen[-1].shape}, expected (1, C, H, W)" if seen else "was not called by the model"
+        raise ValueError(f"feature_maps: the layer {type(layer).__name__} {what}")
+    maps = seen[-1][0][: positive_int(limit, "feature_maps", "limit")]
+    return _image_grid(list(maps), [str(n) for n in range(len(maps))], False, f"output of {type(layer).__name__}")
+
+
+def confusion_matrix(y: Any, prediction: Any, labels: Sequence[str] | None = None, ax: Axes | None = None) -> Figure:
+    """How often each class was taken for each: rows are the true classes, columns the predicted ones.
+
+    Args:
+        y: true classes, integers from 0, (N,).
+        prediction: predicted classes (N,), or scores (N, classes) of which the largest counts.
+        labels: names of the classes. Default their numbers.
+        ax: draws there and returns its figure. Default a new figure.
+
+    Raises ValueError when the lengths differ or a class is negative.
+    """
+    scores = np.asarray(prediction)
+    true = as_indices(y, "confusion_matrix", "y")
+    predicted = as_indices(scores.argmax(axis=1) if scores.ndim == 2 else scores, "confusion_matrix", "prediction")
+    if true.ndim != 1 or true.shape != predicted.shape:
+        raise ValueError(f"confusion_matrix: y has shape {true.shape}, prediction {scores.shape}")
+    if min(true.min(initial=0), predicted.min(initial=0)) < 0:
+        raise ValueError("confusion_matrix: classes must not be negative")
+    classes = int(max(true.max(initial=0), predicted.max(initial=0), len(labels or ()) - 1)) + 1
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (true, predicted), 1)
+    if ax is None:
+        ax = _new_figure(0.45 * classes + 1.8, 0.45 * classes + 1.5).add_subplot()
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if share[row, column] > 0.5 else "black"
+            ax.text(column, row, str(count), ha="center", va="center", fontsize=7, color=colour)
+    ticks = list(range(classes))
+    ax.set_xticks(ticks, labels=labels)
+    ax.set_yticks(ticks, labels=labels)
+    ax.set_xlabel("predicted")
+    ax.set_ylabel("true")
+    right = int(np.trace(counts))
+    ax.set_title(f"{right} of {len(true)} right ({right / max(len(true), 1):.1%})")
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def _sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return 0.5 + 0.5 * np.tanh(0.5 * x)
+
+
+def lstm_gates(lstm: Module, x: Any, layer: int = 0) -> dict[str, npt.NDArray[np.float64]]:
+    """The gates of an LSTM layer over one sequence, recomputed in float64 NumPy from the weights.
+
+    Args:
+        lstm: an nn.LSTM of any number of layers; where it is bidirectional, the forward direction of layer 0 only.
+        x: one sequence (T, input_size).
+        layer: which layer, from 0. Default 0.
+
+    Returns {"i", "f", "g", "o", "c", "h"}, each (T, hidden_size): input, forget, candidate and output gates (Hochreiter
+    and Schmidhuber 1997; Gers et al. 2000), cell and output, starting from zero states.
+    """
+    if not getattr(lstm, "_plain", True):
+        raise ValueError(f"lstm_gates: {lstm!r} is a variant, expected an LSTM without options")
+    state = {name: np.asarray(p.data, np.float64) for name, p in lstm.named_parameters()}
+    below = np.asarray(as_float32(x, "lstm_gates", "x"), np.float64)
+    if below.ndim != 2 or below.shape[1] != state["weight_ih_l0"].shape[1]:
+        raise ValueError(f"lstm_gates: x has shape {below.shape}, expected (T, {state['weight_ih_l0'].shape[1]})")
+    if f"weight_ih_l{layer}" not in state or (layer > 0 and "weight_ih_l0_reverse" in state):
+        raise ValueError(f"lstm_gates: cannot follow layer {layer} of this LSTM")
+    traces: dict[str, npt.NDArray[np.float64]] = {}
+    for number in range(layer + 1):
+        w_ih, w_hh = state[f"weight_ih_l{number}"], state[f"weight_hh_l{number}"]
+        inputs = below @ w_ih.T
+        for bias in (f"bias_ih_l{number}", f"bias_hh_l{number}"):
+            inputs += state.get(bias, 0.0)
+        h = c = np.zeros(w_hh.shape[1])
+        steps: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in "ifgoch"}
+        for row in inputs:
+            i, f, g, o = np.split(row + w_hh @ h, 4)
+            i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
+            c = f * c + i * g
+            h = o * np.tanh(c)
+            for name, value in zip("ifgoch", (i, f, g, o, c, h), strict=True):
+                steps[name].append(value)
+        traces = {name: np.array(values).reshape(len(below), -1) for name, values in steps.items()}
+        below = traces["h"]
+    return traces
+
+
+def gate_traces(
+    lstm: Module, x: Any, text: str | None = None, units: Sequence[int] | None = None, layer: int = 0
+) -> Figure:
+    """Gates i, f, o, candidate g and cell c of an LSTM over a sequence: what is written, kept and read at each step.
+
+    Args:
+        lstm: an nn.LSTM, see ``lstm_gates``.
+        x: one sequence (T, input_size), such as the embedded characters of a text.
+        text: T characters written below the steps. Default none.
+        units: which hidden units. Up to 4 are drawn as curves, more as colours, one row per unit. Default
+            the unit whose cell varies most.
+        layer: which layer, from 0. Default 0.
+
+    Raises ValueError when text has another length, or x another width, than it should.
+    """
+    traces = lstm_gates(lstm, x, layer)
+    length = len(traces["c"])
+    if text is not None and len(text) != length:
+        raise ValueError(f"gate_traces: text has {len(text)} characters, x {length} steps")
+    chosen = [int(traces["c"].std(axis=0).argmax())] if units is None else list(units)
+    panels = {"i": "input gate i", "f": "forget gate f", "o": "output gate o", "g": "candidate g", "c": "cell c"}
+    figure = _new_figure(min(2.0 + 0.14 * length, 24.0), 8.0)
+    names = ", ".join(map(str, chosen[:8])) + (", ..." if len(chosen) > 8 else "")
+    figure.suptitle(f"LSTM layer {layer}, unit{'s' if len(chosen) > 1 else ''} {names}")
+    axes = figure.subplots(len(panels), 1, sharex=True)
+    for ax, (name, title) in zip(axes, panels.items(), strict=True):
+        values = traces[name][:, chosen]
+        if len(chosen) <= 4:
+            ax.plot(values, drawstyle="steps-mid", linewidth=1.2)
+            ax.axhline(0, color="black", linewidth=0.5)
+            ax.set_xlim(-0.5, length - 0.5)
+            if name in "ifo":
+                ax.set_ylim(-0.05, 1.05)
+        else:
+            top = max(1.0, float(np.abs(values).max()))
+            colours, least = ("Blues", 0.0) if name in "ifo" else ("RdBu_r", -top)
+            picture = ax.imshow(values.T, aspect="auto", cmap=colours, vmin=least, vmax=top, interpolation="nearest")
+            figure.colorbar(picture, ax=ax)
+        ax.set_ylabel(title)
+    axes[-1].set_xlabel("step")
+    if text is not None:
+        axes[-1].set_xticks(range(length), labels=list(text.translate(_VISIBLE)), fontsize=8, family="monospace")
+        axes[-1].set_xlabel("")
+    return figure

@@ -1,0 +1,144 @@
+"""A small call of every op, for the tests of what must hold for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from check import weighted_sum
+
+import fastnn as fnn
+from fastnn import ops
+
+
+@dataclass(frozen=True)
+class Case:
+    """op(*arrays, **options); a shape stands for normal floats of that shape, Indices for integers."""
+
+    op: Callable[..., Any]
+    inputs: tuple[Any, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def arrays(self, rng: np.random.Generator) -> list[np.ndarray]:
+        return [
+            i.draw(rng) if isinstance(i, Indices) else rng.standard_normal(i).astype(np.float32) for i in self.inputs
+        ]
+
+
+@dataclass(frozen=True)
+class Indices:
+    shape: tuple[int, ...]
+    below: int
+    first: int = 0
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        return rng.integers(self.first, self.below, self.shape)
+
+
+def _batchnorm(x: Any, weight: Any, bias: Any) -> Any:
+    return ops.batchnorm(x, None, None, weight, bias, training=True)
+
+
+def _batchnorm_fixed(x: Any, weight: Any, bias: Any) -> Any:
+    mean, var = np.linspace(-1, 1, 5, dtype=np.float32), np.linspace(1, 2, 5, dtype=np.float32)
+    return ops.batchnorm(x, mean, var, weight, bias)
+
+
+CASES = {
+    "adaptive_avgpool1d": Case(ops.adaptive_avgpool1d, ((2, 3, 7),), {"output_size": 3}),
+    "adaptive_avgpool2d": Case(ops.adaptive_avgpool2d, ((2, 3, 7, 6),), {"output_size": (3, 2)}),
+    "avgpool1d": Case(ops.avgpool1d, ((2, 3, 7),), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    "avgpool2d": Case(ops.avgpool2d, ((2, 3, 7, 6),), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    "batchnorm": Case(_batchnorm, ((4, 5, 3, 2), (5,), (5,))),
+    "batchnorm_fixed": Case(_batchnorm_fixed, ((4, 5, 3), (5,), (5,))),
+    "conv1d": Case(ops.conv1d, ((2, 4, 9), (6, 2, 3), (6,)), {"padding": 1, "groups": 2}),
+    "conv2d": Case(ops.conv2d, ((2, 3, 7, 6), (5, 3, 3, 3), (5,)), {"padding": 1, "stride": 2}),
+    "conv2d_depthwise": Case(ops.conv2d, ((2, 3, 7, 6), (3, 1, 3, 3), (3,)), {"padding": 1, "groups": 3}),
+    "conv_transpose1d": Case(
+        ops.conv_transpose1d, ((2, 4, 9), (4, 3, 3), (6,)), {"padding": 1, "groups": 2, "dilation": 2}
+    ),
+    "conv_transpose2d": Case(
+        ops.conv_transpose2d,
+        ((2, 3, 4, 5), (3, 5, 3, 3), (5,)),
+        {"stride": 2, "padding": 1, "output_padding": 1},
+    ),
+    "conv_transpose2d_depthwise": Case(
+        ops.conv_transpose2d, ((2, 3, 4, 5), (3, 1, 4, 4), (3,)), {"stride": 2, "padding": 1, "groups": 3}
+    ),
+    "crf_loss": Case(
+        ops.crf_loss, ((6, 4, 5), Indices((6, 4), 5), (5, 5), (5,), (5,), Indices((4,), 7, 1)), {"reduction": "none"}
+    ),
+    "crf_loss_mean": Case(ops.crf_loss, ((6, 40, 5), Indices((6, 40), 5), (5, 5), (5,), (5,))),
+    "cross_entropy": Case(ops.cross_entropy, ((5, 7), Indices((5,), 7))),
+    "cross_entropy_probabilities": Case(ops.cross_entropy, ((2, 7, 3), (2, 7, 3)), {"label_smoothing": 0.1}),
+    "cross_entropy_weight": Case(
+        ops.cross_entropy, ((4, 3, 5), Indices((4, 5), 3)), {"weight": [1, 2, 3], "reduction": "sum"}
+    ),
+    "ctc_loss": Case(
+        ops.ctc_loss,
+        ((9, 3, 7), Indices((3, 4), 6), Indices((3,), 10, 7), Indices((3,), 4, 1)),
+        {"blank": 6, "reduction": "none"},
+    ),
+    "ctc_loss_joined": Case(
+        ops.ctc_loss, ((9, 3, 7), Indices((9,), 6), Indices((3,), 10, 7), Indices((3,), 4, 3)), {"blank": 6}
+    ),
+    "embedding": Case(ops.embedding, (Indices((2, 3), 5), (5, 4))),
+    "gelu": Case(ops.gelu, ((2, 3, 5, 4),)),
+    "gru": Case(ops.gru, ((5, 3, 4), (1, 3, 6), (18, 4), (18, 6), (18,), (18,))),
+    "gru_cell": Case(ops.gru_cell, ((3, 4), (3, 6), (18, 4), (18, 6), (18,), (18,))),
+    "gru_variant": Case(
+        ops.gru_variant,
+        ((5, 3, 4), (1, 3, 6), (18, 4), (18, 6), (18,), (18,)),
+        {"reset_after": False, "zoneout": 0.25},
+    ),
+    "linear": Case(ops.linear, ((5, 7), (4, 7), (4,))),
+    "log_softmax": Case(ops.log_softmax, ((2, 3, 5, 4),), {"dim": 1}),
+    "lstm": Case(ops.lstm, ((5, 3, 4), (1, 3, 6), (1, 3, 6), (24, 4), (24, 6), (24,), (24,))),
+    "lstm_both_ways": Case(
+        ops.lstm,
+        ((5, 3, 4), (2, 3, 6), (2, 3, 6), (24, 4), (24, 6), (24,), (24,), (24, 4), (24, 6), (24,), (24,)),
+    ),
+    "lstm_cell": Case(ops.lstm_cell, ((3, 4), (3, 6), (3, 6), (24, 4), (24, 6), (24,), (24,))),
+    "lstm_variant": Case(
+        ops.lstm_variant,  # short: normalisation makes the rounding of every step larger in the next
+        ((2, 3, 4), (1, 3, 5), (1, 3, 6), (24, 4), (24, 5), (24,), (24,), (5, 6), (3, 6), (24,), (24,), (6,), (6,)),
+        {"cell_clip": 0.8, "zoneout_c": 0.25},
+    ),
+    "matmul": Case(ops.matmul, ((3, 1, 4, 5), (2, 5, 6))),
+    "maxpool1d": Case(ops.maxpool1d, ((2, 3, 7),), {"kernel_size": 3, "stride": 2, "padding": 1, "dilation": 2}),
+    "maxpool2d": Case(ops.maxpool2d, ((2, 3, 7, 6),), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    "maxpool2d_many_taps": Case(ops.maxpool2d, ((1, 2, 18, 17),), {"kernel_size": (17, 16), "stride": 1}),
+    "mean": Case(ops.mean, ((3, 4, 5),), {"axis": 1}),
+    "mse_loss": Case(ops.mse_loss, ((4, 6), (4, 6))),
+    "mul": Case(ops.mul, ((3, 4), (4,))),
+    "relu": Case(ops.relu, ((2, 3, 5, 4),)),
+    "rnn": Case(ops.rnn, ((5, 3, 4), (1, 3, 6), (6, 4), (6, 6), (6,), (6,))),
+    "rnn_cell": Case(ops.rnn_cell, ((3, 4), (3, 6), (6, 4), (6, 6), (6,), (6,))),
+    "sigmoid": Case(ops.sigmoid, ((6, 7),)),
+    "softmax": Case(ops.softmax, ((6, 10),), {"dim": -1}),
+    "sum": Case(ops.sum, ((3, 4, 5, 6),), {"axis": (0, 2)}),
+    "tanh": Case(ops.tanh, ((6, 7),)),
+    "var": Case(ops.var, ((3, 4, 5),), {"axis": 2}),
+}
+
+
+def is_float(array: Any) -> bool:
+    return np.asarray(array).dtype.kind == "f"
+
+
+def outputs_of(result: Any) -> list[Any]:
+    """The outputs of an op as a flat list."""
+    if isinstance(result, (tuple, list)):
+        return [leaf for part in result for leaf in outputs_of(part)]
+    return [result]
+
+
+def run(case: Case, arrays: list[Any]) -> list[np.ndarray]:
+    """Every output and the gradient of every float array, under a cotangent that depends on the shapes only."""
+    rng = np.random.default_rng(11)
+    tensors = [fnn.Tensor(a, requires_grad=True) if is_float(a) else a for a in arrays]
+    outputs = outputs_of(case.op(*tensors, **case.options))
+    weighted_sum(*outputs, cotangents=[rng.standard_normal(o.shape).astype(np.float32) for o in outputs]).backward()
+    return [o.numpy() for o in outputs] + [t.grad for t in tensors if isinstance(t, fnn.Tensor)]

@@ -1,0 +1,30 @@
+import numpy as np
+
+
+def sgd(w, gradients, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, maximize=False):
+    b = None
+    for g in gradients:
+        d = (-g if maximize else g) + weight_decay * w
+        if momentum:
+            b = d if b is None else momentum * b + (1 - dampening) * d
+            d = d + momentum * b if nesterov else b
+        w = w - lr * d
+    return w
+
+
+def adam(w, gradients, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, decoupled=False, maximize=False):
+    m, v = np.zeros_like(w), np.zeros_like(w)
+    for t, g in enumerate(gradients, 1):
+        g = -g if maximize else g
+        if decoupled:
+            w = w - lr * weight_decay * w
+        else:
+            g = g + weight_decay * w
+        m = betas[0] * m + (1 - betas[0]) * g
+        v = betas[1] * v + (1 - betas[1]) * g**2
+        w = w - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
+    return w
+
+
+def adamw(w, gradients, weight_decay=1e-2, **options):
+    return adam(w, gradients, weight_decay=weight_decay, decoupled=True, **options)

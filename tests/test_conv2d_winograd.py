@@ -1,0 +1,154 @@
+"""Winograd's algorithm against float64 and against plain sums; packed filters follow the weights."""
+
+import gc
+
+import numpy as np
+import pytest
+import reference
+from check import check_op, rel_error
+
+import fastnn as fnn
+from fastnn import _core, ops
+
+# name: (x shape, filters, padding); 3x3 filters
+CASES = {
+    "one_tile": ((1, 16, 4, 4), 16, 1),
+    "overhang": ((2, 17, 7, 11), 33, 1),
+    "no_padding": ((1, 16, 10, 6), 48, 0),
+    "wide_padding": ((1, 19, 6, 6), 16, 2),
+    "many_tiles": ((2, 16, 30, 30), 16, 1),
+    "two_groups_of_outputs": ((3, 20, 8, 8), 70, 1),
+}
+
+
+def algorithms(x, k, padding):
+    return _core.conv2d_algorithms(x, (k, x[1], 3, 3), (1, 1), (padding,) * 4, (1, 1), 1)
+
+
+def channels_last(x):
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_against_reference(isa, rng, name):
+    shape, k, padding = CASES[name]
+    assert algorithms(shape, k, padding) == ["Winograd F(4x4, 3x3)"] * 3
+    arrays = rng.standard_normal(shape), rng.standard_normal((k, shape[1], 3, 3)), rng.standard_normal(k)
+    check_op(ops.conv2d, reference.conv2d, *arrays, padding=(padding, padding))
+    check_op(
+        ops.conv2d,
+        reference.conv2d,
+        channels_last(arrays[0].astype(np.float32)),
+        *arrays[1:],
+        padding=(padding, padding),
+    )
+
+
+def run(x, w, b, dy=None):
+    tensors = [fnn.Tensor(a, requires_grad=True) for a in (x, w, b)]
+    y = ops.conv2d(*tensors, padding=(1, 1))
+    y.backward(np.ones(y.shape, np.float32) if dy is None else dy)
+    return y.numpy().copy(), tensors[0].grad, tensors[1].grad
+
+
+def test_direct_is_exact_on_integers(isa, rng, direct):
+    """The same shapes by plain sums: no rounding at all."""
+    for shape, k, padding in CASES.values():
+        assert not any("Winograd" in name for name in algorithms(shape, k, padding))
+    x, w = rng.integers(-4, 5, (2, 33, 9, 10)), rng.integers(-4, 5, (35, 33, 3, 3))
+    y, dx, dw = run(x, w, np.zeros(35))
+    assert np.array_equal(y, reference.conv2d(x, w, np.zeros(35), padding=(1, 1)))
+    fnn.set_conv_algorithm("auto")
+    rounded = run(x, w, np.zeros(35))
+    for exact, other in zip((y, dx, dw), rounded, strict=True):
+        assert not np.array_equal(exact, other)  # or nothing was switched
+        assert rel_error(other, exact) < 2e-6
+
+
+def test_batch_and_threads_change_no_bit(isa, rng):
+    """A sample alone, in any part of a batch, on any number of threads; the weights' gradient on any threads."""
+    x, w, b = rng.standard_normal((7, 24, 13, 9)), rng.standard_normal((40, 24, 3, 3)), rng.standard_normal(40)
+    dy = rng.standard_normal((7, 40, 13, 9)).astype(np.float32)
+    y, dx, dw = run(x, w, b, dy)
+    for n in (1, 2, 3, 4, 8):
+        with fnn.threads(n):
+            for got, want in zip(run(x, w, b, dy), (y, dx, dw), strict=True):
+                assert got.tobytes() == want.tobytes()
+    for part in (slice(0, 1), slice(2, 5), slice(6, 7)):
+        got = run(x[part], w, b, dy[part])
+        assert np.array_equal(got[0], y[part])
+        assert np.array_equal(got[1], dx[part])
+
+
+def rms(a):
+    return float(np.sqrt(np.mean(np.square(a, dtype=np.float64))))
+
+
+@pytest.mark.parametrize("c", [16, 64, 256])
+def test_accuracy(isa, rng, c):
+    """A table of errors against float64: Winograd's within 8 times those of plain sums, and 2e-6 (relative L2)."""
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((1, c, 14, 14), (c, c, 3, 3)))
+    x = np.maximum(x, 0)  # what a layer after ReLU sees
+    dy = rng.standard_normal((1, c, 14, 14)).astype(np.float32)
+    x64, w64, dy64 = x.astype(np.float64), w.astype(np.float64), dy.astype(np.float64)
+    turned = w64[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
+    dw64 = reference.conv2d(x64.transpose(1, 0, 2, 3), dy64.transpose(1, 0, 2, 3), padding=(1, 1)).transpose(1, 0, 2, 3)
+    exact = [reference.conv2d(x64, w64, padding=(1, 1)), reference.conv2d(dy64, turned, padding=(1, 1)), dw64]
+    results = {}
+    for name in ("direct", "auto"):
+        fnn.set_conv_algorithm(name)
+        results[name] = run(x, w, np.zeros(c), dy)
+    for i, part in enumerate(("forward", "dx", "dw")):
+        plain, fast = (rms(results[name][i] - exact[i]) / rms(exact[i]) for name in ("direct", "auto"))
+        print(f"{isa} {c} channels {part}: relative rms error direct {plain:.1e}, Winograd {fast:.1e}")  # noqa: T201  (the table is wanted)
+        assert 0 < fast <= 8 * plain
+        assert fast <= 2e-6
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3, 3), (8, 3, 5, 5), (6, 1, 3, 3)], ids=["winograd", "direct", "depthwise"])
+def test_weights_changed_in_place_are_seen(isa, rng, shape):
+    """Filters are packed once; a change of any weight or bias, by whatever hand, is a new packing."""
+    groups = 6 if shape[1] == 1 else 1
+    x = rng.standard_normal((1, shape[1] * groups, 8, 8)).astype(np.float32)
+    w, b = rng.standard_normal(shape).astype(np.float32), np.zeros(shape[0], np.float32)
+    dy = None
+
+    def both(w, b):
+        nonlocal dy
+        tensor = fnn.Tensor(x, requires_grad=True)
+        y = ops.conv2d(tensor, w, b, padding=(1, 1), groups=groups)
+        dy = np.ones(y.shape, np.float32) if dy is None else dy
+        y.backward(dy)
+        return y.numpy().tobytes() + tensor.grad.tobytes()
+
+    last = both(w, b)
+    assert both(w, b) == last
+    for array in (w, b):
+        view = array.reshape(-1)
+        for i in (0, view.size // 2, view.size - 1):
+            view[i] += 1
+            now = both(w, b)
+            assert now == both(w.copy(), b.copy())
+            assert now != last
+            last = now
+
+
+def test_packed_filters_die_with_the_weights(rng):
+    x, w = rng.standard_normal((1, 16, 8, 8)).astype(np.float32), rng.standard_normal((16, 16, 3, 3)).astype(np.float32)
+    gc.collect()
+    before = _core.memory_stats()["in_use_bytes"]
+    kept = ops.conv2d(x, w[:], padding=(1, 1))  # through a view, as conv1d has it
+    one = _core.memory_stats()["in_use_bytes"]
+    for _ in range(5):
+        kept = ops.conv2d(x, w[:], padding=(1, 1))
+    assert _core.memory_stats()["in_use_bytes"] == one  # found again, not made again
+    del kept
+    assert _core.memory_stats()["in_use_bytes"] > before
+    del w
+    assert _core.memory_stats()["in_use_bytes"] == before
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="set_conv_algorithm: name is 'fast', expected one of auto, direct"):
+        fnn.set_conv_algorithm("fast")
+    assert fnn.get_conv_algorithm() == "auto"
