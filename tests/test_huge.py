@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import CASES, is_float
+from sanitizer import SANITIZED
 
 import fastnn as fnn
 from fastnn import nn
@@ -21,7 +22,7 @@ READERS = {"mean", "sum", "var"}  # read any number of elements without taking m
 
 @pytest.fixture(scope="module", autouse=True)
 def _limited_memory():
-    if "asan" in Path("/proc/self/maps").read_text():
+    if SANITIZED:
         pytest.skip("AddressSanitizer needs the whole address space")
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     before = resource.getrlimit(resource.RLIMIT_AS)

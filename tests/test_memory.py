@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import CASES, run
+from sanitizer import SANITIZED
 
 import fastnn as fnn
 from fastnn import _core, nn, ops
@@ -62,9 +63,7 @@ def test_a_graph_dies_with_its_last_tensor():
         gc.enable()
 
 
-_without_asan = pytest.mark.skipif(
-    "asan" in Path("/proc/self/maps").read_text(), reason="AddressSanitizer keeps freed memory for a while"
-)
+_without_asan = pytest.mark.skipif(SANITIZED, reason="AddressSanitizer keeps freed memory for a while")
 
 
 @_without_asan

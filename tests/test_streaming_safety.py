@@ -9,6 +9,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from sanitizer import SANITIZED
 from streams import KINDS, TEAM, draw, steps
 
 import fastnn as fnn
@@ -29,7 +30,8 @@ def test_a_step_allocates_nothing(rng, kind, hidden):
     work(20)
     blocks, faults = _core.memory_stats(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     work(500)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults < 10
+    if not SANITIZED:  # it gives back freed blocks late: every new array for an answer is a new place
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults < 10
     assert _core.memory_stats() == blocks
     tracemalloc.start()
     try:
