@@ -40,6 +40,24 @@ def test_integer_exact(isa, rng):
             assert np.array_equal(tw.grad, dy.T @ x)
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("inputs", [1, 7, 8, 9, 33])
+def test_weights_with_dense_columns(isa, rng, rows, inputs):
+    """Few rows read such a weight as it lies, and give the bits that a weight with dense rows gives."""
+    for outputs in (1, 4, 15, 16, 17, 33, 49, 64, 65, 130):
+        x, w = (rng.integers(-8, 9, s).astype(np.float32) for s in ((rows, inputs), (outputs, inputs)))
+        bias, dy = (rng.integers(-8, 9, s).astype(np.float32) for s in ((outputs,), (rows, outputs)))
+        leaves = [fnn.Tensor(a, requires_grad=True) for a in (x, np.asfortranarray(w), bias)]
+        y = ops.linear(*leaves)
+        y.backward(dy)
+        assert np.array_equal(y.numpy(), x @ w.T + bias)
+        for leaf, gradient in zip(leaves, (dy @ w, dy.T @ x, dy.sum(0)), strict=True):
+            assert np.array_equal(leaf.grad, gradient)
+        real = rng.standard_normal((outputs, inputs)).astype(np.float32)
+        x = rng.standard_normal((rows, inputs)).astype(np.float32)
+        assert np.array_equal(ops.linear(x, np.asfortranarray(real), bias), ops.linear(x, real, bias))
+
+
 def test_rows_do_not_depend_on_the_batch(isa, rng):
     layer, x = nn.Linear(300, 45), rng.standard_normal((33, 300)).astype(np.float32)
     whole = layer(x).numpy()

@@ -19,6 +19,7 @@ SHAPES = {
     "both_directions": (4, 7, 1, 33, 2, True, False),
     "one_row": (2, 1, 3, 40, 1, False, True),
     "several_tasks": (4, 60, 3, 33, 1, True, True),
+    "one_feature": (2, 1, 1, 3, 1, True, True),
 }
 
 

@@ -17,6 +17,7 @@ static void bind_all(py::module_& m) {
   void bind_gemm(py::module_&); bind_gemm(m);
   void bind_gru(py::module_&); bind_gru(m);
   void bind_gru_variant(py::module_&); bind_gru_variant(m);
+  void bind_linear(py::module_&); bind_linear(m);
   void bind_lstm(py::module_&); bind_lstm(m);
   void bind_lstm_variant(py::module_&); bind_lstm_variant(m);
   void bind_maxpool2d(py::module_&); bind_maxpool2d(m);

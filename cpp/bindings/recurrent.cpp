@@ -165,13 +165,13 @@ std::shared_ptr<const Workspace> pack_recurrent(const Layer& layer, const Kernel
                         [&](float* out) { launch(pack, RecurrentPack{layer.h, weight.data(), out}); });
 }
 
-Projection::Projection(const Layer& layer, int64_t direction, const State& bias) : gemm_{} {
+Projection::Projection(const Layer& layer, int64_t direction, const State& bias) : bias_(bias), gemm_{} {
   const F32& w = layer.weights[direction].ih;
   gemm_.batch = 1, gemm_.m = layer.rows(), gemm_.n = layer.width(), gemm_.k = layer.inputs;
   gemm_.a = layer.x.data(), gemm_.a_row = layer.inputs, gemm_.a_col = 1;
   gemm_.b = w.data(), gemm_.b_row = 1, gemm_.b_col = layer.inputs;
   gemm_.c_row = layer.width();
-  gemm_.bias = data_or_null(bias);
+  gemm_.bias = data_or_null(bias_);
   const int64_t floats = kernels().gemm_workspace(gemm_);
   if (layer.rows() == 0) return;
   packed_ = packed_weights(w, bias, {gemm_.n, gemm_.k, gemm_.b_row, gemm_.b_col}, floats, [&](float* out) {
@@ -179,7 +179,6 @@ Projection::Projection(const Layer& layer, int64_t direction, const State& bias)
     whole.packed = out;
     launch(kernels().gemm_pack, whole);
   });
-  gemm_.bias = nullptr;  // it is in the pack
   gemm_.packed = const_cast<float*>(packed_->data());
 }
 

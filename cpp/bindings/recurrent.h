@@ -72,6 +72,7 @@ class Projection {
   void run(int64_t first, int64_t last, float* out) const;
 
  private:
+  State bias_;
   Gemm gemm_;
   std::shared_ptr<const Workspace> packed_;
 };

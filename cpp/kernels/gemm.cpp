@@ -1,10 +1,11 @@
 // gemm: c (m, n) = a (m, k) . b (k, n) + bias (n). b is packed into panels; a is read in place, or block by block from
-// a copy where that pays.
+// a copy where that pays; few rows of a take b as it lies instead (gemm_few.h).
 //   packed: [panel][bias of the panel][k][width], width = 2 vectors (1 where n fits one), zero-padded columns
 //   copied: rows as rows, columns as [tile][k of the block][kTileRows]
 // A task is a block of rows times a group of panels, and a thread takes the groups of a block together, so that they
 // share a copy. k runs in blocks, for which the copy stays in L2; the sums are carried through c in between, so
 // blocking does not change the order of additions.
+#include "gemm_few.h"
 #include "kernels.h"
 #include "tile.h"
 #include "transpose.h"
@@ -22,20 +23,14 @@ constexpr int64_t kSharing = 128;       // columns of b that a copy of columns o
 constexpr int64_t kAhead = 8;           // columns of a that are fetched before they are copied
 constexpr int64_t kStrip = 16;          // rows of b that are packed together
 
-// Few rows of a do not pay for packing b, if its rows can be read as they lie: four vectors at a time, so that even one
-// row has independent sums enough to hide the latency of a multiply-add.
-constexpr int64_t kFewRows = kRegisters == 32 ? 4 : 2;
-constexpr int64_t kWide = 4 * kLanes;
-bool reads_b(const Gemm& g) { return g.m <= kFewRows && g.b_col == 1 && !g.bias; }
-
 int64_t width(const Gemm& g) { return g.n <= kLanes ? kLanes : 2 * kLanes; }
 int64_t panels(const Gemm& g) { return ceil_div(g.n, width(g)); }
 int64_t panel_floats(const Gemm& g) { return (g.k + 1) * width(g); }
 int64_t packed_batches(const Gemm& g) { return g.b_batch == 0 ? 1 : g.batch; }
 
-int64_t workspace(const Gemm& g) { return reads_b(g) ? 0 : packed_batches(g) * panels(g) * panel_floats(g); }
+int64_t workspace(const Gemm& g) { return few_rows(g) ? 0 : packed_batches(g) * panels(g) * panel_floats(g); }
 
-int64_t pack_tasks(const Gemm& g) { return g.batch == 0 || g.m == 0 || reads_b(g) ? 0 : packed_batches(g) * panels(g); }
+int64_t pack_tasks(const Gemm& g) { return g.batch == 0 || g.m == 0 || few_rows(g) ? 0 : packed_batches(g) * panels(g); }
 
 // Rows [first, last) of b, for the panels [panel, end).
 void pack_rows(const Gemm& g, const float* b, int64_t first, int64_t last, int64_t panel, int64_t end, float* out) {
@@ -147,14 +142,9 @@ int64_t panel_group(const Gemm& g) {
   return min64(panels(g), ceil_div(kTaskWork, work));
 }
 
-// Columns of a task that reads b, a multiple of kWide.
-int64_t wide_columns(const Gemm& g) {
-  return kWide * max64(1, min64(ceil_div(g.n, kWide), ceil_div(kTaskWork, kWide * max64(1, g.m * g.k))));
-}
-
 int64_t tasks(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return 0;
-  if (reads_b(g)) return g.batch * ceil_div(g.n, wide_columns(g));
+  if (few_rows(g)) return few_tasks(g);
   return g.batch * row_blocks(g) * ceil_div(panels(g), panel_group(g));
 }
 
@@ -209,39 +199,8 @@ void run_block(const Gemm& g, int64_t batch, int64_t block, int64_t panel, int64
   }
 }
 
-// All rows of a times `columns` columns of b.
-template <int R>
-void wide_block(const Gemm& g, const float* a, const float* b, float* c, int64_t columns) {
-  for (; columns >= kWide; columns -= kWide, b += kWide, c += kWide) {
-    vf acc[R][4];
-    start_tile(acc, nullptr);
-    multiply_add(acc, a, g.a_row, g.a_col, b, g.b_row, g.k);
-    store_tile(acc, c, g.c_row, kWide);
-  }
-  for (; columns > 0; columns -= kLanes, b += kLanes, c += kLanes) {
-    const int64_t n = min64(kLanes, columns);
-    vf acc[R][1];
-    start_tile(acc, nullptr);
-    multiply_add_ragged(acc, a, g.a_row, g.a_col, b, g.b_row, g.k, n);
-    store_tile(acc, c, g.c_row, n);
-  }
-}
-
-void run_wide(const Gemm& g, int64_t begin, int64_t end) {
-  const int64_t step = wide_columns(g), blocks = ceil_div(g.n, step);
-  for (int64_t task = begin; task < end; ++task) {
-    const int64_t batch = task / blocks, column = task % blocks * step, columns = min64(step, g.n - column);
-    with_rows(g.m, [&](auto height) {
-      constexpr int R = decltype(height)::value;
-      if constexpr (R <= kFewRows)
-        wide_block<R>(g, g.a + batch * g.a_batch, g.b + batch * g.b_batch + column, g.c + batch * g.c_batch + column,
-                      columns);
-    });
-  }
-}
-
 void run(const Gemm& g, int64_t begin, int64_t end, float* scratch) {
-  if (reads_b(g)) return run_wide(g, begin, end);
+  if (few_rows(g)) return run_few(g, begin, end);
   const int64_t blocks = row_blocks(g), group = panel_group(g), groups = ceil_div(panels(g), group);
   while (begin < end) {
     const int64_t block = begin / groups, first = begin % groups, last = min64(groups, first + end - begin);

@@ -207,10 +207,7 @@ def embedding_forward(
 def empty(shape: collections.abc.Sequence[int]) -> numpy.typing.NDArray[numpy.float32]: ...
 def empty_channels_last(shape: collections.abc.Sequence[int]) -> numpy.typing.NDArray[numpy.float32]: ...
 def gemm(
-    a: numpy.typing.NDArray[numpy.float32],
-    b: numpy.typing.NDArray[numpy.float32],
-    bias: numpy.typing.NDArray[numpy.float32] | None = None,
-    weights: bool = False,
+    a: numpy.typing.NDArray[numpy.float32], b: numpy.typing.NDArray[numpy.float32]
 ) -> numpy.typing.NDArray[numpy.float32]: ...
 def get_conv2d_direct() -> bool: ...
 def get_num_threads() -> int: ...
@@ -273,6 +270,23 @@ def gru_variant_forward(
     list[list[numpy.typing.NDArray[numpy.float32]]],
 ]: ...
 def isa() -> str: ...
+def linear_backward(
+    x: numpy.typing.NDArray[numpy.float32],
+    weight: numpy.typing.NDArray[numpy.float32],
+    dy: numpy.typing.NDArray[numpy.float32],
+    want_x: bool,
+    want_weight: bool,
+    want_bias: bool,
+) -> tuple[
+    numpy.typing.NDArray[numpy.float32] | None,
+    numpy.typing.NDArray[numpy.float32] | None,
+    numpy.typing.NDArray[numpy.float32] | None,
+]: ...
+def linear_forward(
+    x: numpy.typing.NDArray[numpy.float32],
+    weight: numpy.typing.NDArray[numpy.float32],
+    bias: numpy.typing.NDArray[numpy.float32] | None,
+) -> numpy.typing.NDArray[numpy.float32]: ...
 def lstm_backward(
     x: numpy.typing.NDArray[numpy.float32],
     batch_sizes: numpy.typing.NDArray[numpy.int64] | None,

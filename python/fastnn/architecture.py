@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import nn
+from fastnn.arrays import columns_first
 from fastnn.nn import init
 from fastnn.nn.container import ModuleDict, ModuleList, Sequential
 from fastnn.nn.module import Module
@@ -134,7 +135,7 @@ def _blank_model(description: Any, tensors: int) -> Module:
 
 
 def build(description: Any, state: Mapping[str, npt.NDArray[Any]]) -> Module:
-    """The described model holding the arrays of ``state`` themselves, not copies.
+    """The described model holding the arrays of ``state`` themselves, copied only where the layer lays them out otherwise.
 
     Nothing is allocated and no random number drawn before the shapes are known to be those of ``state``. Raises
     ValueError or TypeError for a description that is not one, and for arrays that are missing, left over or of
@@ -151,7 +152,7 @@ def build(description: Any, state: Mapping[str, npt.NDArray[Any]]) -> Module:
             if have != want:
                 raise ValueError(f"{name} has {what} {have}, the layer expects {want}")
         if isinstance(getattr(module, attribute), Parameter):
-            getattr(module, attribute).data = array
+            getattr(module, attribute).data = columns_first(array) if attribute in module.columns_first else array
         else:
             setattr(module, attribute, array)
     return model

@@ -95,6 +95,18 @@ def empty_like(x: FloatArray) -> FloatArray:
     return _core.empty(x.shape)
 
 
+def copied(x: npt.NDArray[Any]) -> FloatArray:
+    """The values in a block of the cache, which begins at a cache line, C-contiguous."""
+    copy: FloatArray = _core.empty(x.shape)
+    np.copyto(copy, x, casting="same_kind")
+    return copy
+
+
+def columns_first(x: npt.NDArray[Any]) -> FloatArray:
+    """A copy of the matrix whose columns are dense in memory, one after the other."""
+    return copied(x.T).T
+
+
 def positive_int(value: Any, op: str, name: str, minimum: int = 1) -> int:
     """``value`` as an int of at least ``minimum`` and below 2**31."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):

@@ -27,6 +27,11 @@ def _zeros(size: int) -> FloatArray:
     return buffer
 
 
+def _shaped_like(x: FloatArray, flat: FloatArray) -> FloatArray:
+    """``flat`` as an array of the shape of x, with its columns dense where those of x are."""
+    return flat.reshape(x.shape[::-1]).T if x.flags.fnc else flat.reshape(x.shape)
+
+
 class Optimizer:
     """What all optimizers share: groups of parameters with options, flat memory, state.
 
@@ -66,7 +71,7 @@ class Optimizer:
 
     def _views(self, flat: FloatArray) -> list[FloatArray]:
         spans = zip(self._params, self._starts, strict=True)
-        return [flat[start : start + p.size].reshape(p.shape) for p, start in spans]
+        return [_shaped_like(p.data, flat[start : start + p.size]) for p, start in spans]
 
     def _move_in(self, i: int) -> None:
         """Takes over the present values and gradient of parameter i; its data and gradient are ours from then on."""

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-from fastnn.arrays import FloatArray
+from fastnn.arrays import FloatArray, columns_first, copied
 from fastnn.random import generator
 
 
@@ -46,7 +46,14 @@ def uniform(shape: tuple[int, ...], bound: float) -> FloatArray:
     """Uniform on [-bound, bound)."""
     if _mode.blank:
         return _blank(shape)
-    return generator().uniform(-bound, bound, shape).astype(np.float32)
+    return copied(generator().uniform(-bound, bound, shape))
+
+
+def uniform_columns(shape: tuple[int, int], bound: float) -> FloatArray:
+    """The same matrix with its columns dense in memory."""
+    if _mode.blank:
+        return _blank(shape)
+    return columns_first(generator().uniform(-bound, bound, shape))
 
 
 def normal(shape: tuple[int, ...]) -> FloatArray:

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastnn import ops
 from fastnn.arrays import positive_int
-from fastnn.nn.init import fan_in_bound, uniform
+from fastnn.nn.init import fan_in_bound, uniform, uniform_columns
 from fastnn.nn.module import Module
 from fastnn.tensor import Parameter
 
@@ -17,7 +17,7 @@ class Linear(Module):
         bias: whether to add a learned bias. Default True.
 
     Parameters: weight (out_features, in_features) and bias (out_features), uniform on ±1/sqrt(in_features)
-    (He et al. 2015). Raises ValueError when x does not end in in_features.
+    (He et al. 2015); in memory the weight is a matrix (in_features, out_features). Raises ValueError when x does not end in in_features.
 
     >>> import numpy as np
     >>> from fastnn import nn
@@ -25,11 +25,14 @@ class Linear(Module):
     (4, 2)
     """
 
+    # One row of x then reads the weight in the order in which it lies, once, and needs no packed copy of it.
+    columns_first = ("weight",)
+
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         self.in_features = positive_int(in_features, "Linear", "in_features")
         self.out_features = positive_int(out_features, "Linear", "out_features")
         bound = fan_in_bound(in_features)
-        self.weight = Parameter(uniform((out_features, in_features), bound))
+        self.weight = Parameter(uniform_columns((self.out_features, self.in_features), bound))
         self.bias = Parameter(uniform((out_features,), bound)) if bias else None
 
     def forward(self, x: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.arrays import as_float32, positive_int
+from fastnn.arrays import as_float32, columns_first, copied, positive_int
 from fastnn.nn.predict import predict
 from fastnn.nn.summary import summary
 from fastnn.tensor import Parameter, no_grad
@@ -28,7 +28,8 @@ class Module:
 
     Parameters, and Modules inside, are found where they stand: every attribute that is a Parameter or a Module, in the
     order in which they were set. Lists and dicts of Modules belong in ModuleList and ModuleDict. Arrays that are state
-    but not trained are named in the class attribute ``buffer_names``. ``training`` says which mode is on.
+    but not trained are named in the class attribute ``buffer_names``, Parameters whose columns are dense in memory in ``columns_first``.
+    ``training`` says which mode is on.
 
     >>> import numpy as np
     >>> from fastnn import nn
@@ -47,6 +48,7 @@ class Module:
 
     training: bool = True
     buffer_names: tuple[str, ...] = ()
+    columns_first: tuple[str, ...] = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
@@ -276,6 +278,6 @@ def _write(module: Module, attribute: str, array: Array, value: Array) -> None:
     if array.flags.writeable:
         np.copyto(array, value)
     elif isinstance(getattr(module, attribute), Parameter):
-        getattr(module, attribute).data = np.array(value)
+        getattr(module, attribute).data = columns_first(value) if attribute in module.columns_first else copied(value)
     else:
         setattr(module, attribute, np.array(value))
