@@ -4,13 +4,20 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <list>
 #include <mutex>
 #include <new>
 #include <stdexcept>
-#include <unordered_map>
 
 namespace fastnn {
+
+// Links of two lists: of all free blocks, and of those of one size. It lives as long as its memory, so that to take a
+// block and to give it back are a few pointers each.
+struct Block {
+  void* data;
+  int64_t bytes;
+  Block *older, *newer, *older_same, *newer_same;
+};
+
 namespace {
 
 constexpr int64_t kAlign = 64;
@@ -26,33 +33,52 @@ int64_t size_class(int64_t bytes) {
   return checked_add(bytes, step - 1) / step * step;
 }
 
+// Which of the sizes it is.
+int size_index(int64_t rounded) {
+  if (rounded <= 4 * kAlign) return static_cast<int>(rounded / kAlign);
+  const int power = 63 - __builtin_clzll(static_cast<uint64_t>(rounded));
+  return 4 * power + static_cast<int>((rounded >> (power - 2)) & 3);
+}
+
+// Blocks from the oldest to the newest, linked by two of their members.
+template <Block* Block::*Older, Block* Block::*Newer>
+struct Chain {
+  Block *oldest = nullptr, *newest = nullptr;
+
+  void add(Block* b) {
+    b->*Older = newest, b->*Newer = nullptr;
+    (newest ? newest->*Newer : oldest) = b;
+    newest = b;
+  }
+  void remove(Block* b) {
+    (b->*Older ? b->*Older->*Newer : oldest) = b->*Newer;
+    (b->*Newer ? b->*Newer->*Older : newest) = b->*Older;
+  }
+};
+
 struct Cache {
   std::mutex mutex;
-  std::unordered_map<void*, int64_t> used;           // block -> bytes
-  std::list<std::pair<void*, int64_t>> free_blocks;  // oldest first
-  std::unordered_map<int64_t, std::list<std::list<std::pair<void*, int64_t>>::iterator>> by_size;
+  Chain<&Block::older, &Block::newer> free_blocks;
+  Chain<&Block::older_same, &Block::newer_same> of_size[4 * 64];
   MemoryStats stats{0, 0, 0};
 
-  void* take(int64_t bytes) {
-    const auto found = by_size.find(bytes);
-    if (found == by_size.end() || found->second.empty()) return nullptr;
-    const auto entry = found->second.back();  // the warmest one
-    found->second.pop_back();
-    if (found->second.empty()) by_size.erase(found);
-    void* block = entry->first;
-    free_blocks.erase(entry);
-    stats.cached_bytes -= bytes;
-    return block;
+  void add(Block* b) {
+    free_blocks.add(b);
+    of_size[size_index(b->bytes)].add(b);
+    stats.cached_bytes += b->bytes;
+  }
+
+  void remove(Block* b) {
+    free_blocks.remove(b);
+    of_size[size_index(b->bytes)].remove(b);
+    stats.cached_bytes -= b->bytes;
   }
 
   void drop_oldest() {
-    const auto [block, bytes] = free_blocks.front();
-    auto& same = by_size[bytes];
-    same.pop_front();
-    if (same.empty()) by_size.erase(bytes);
-    free_blocks.pop_front();
-    stats.cached_bytes -= bytes;
-    std::free(block);
+    Block* b = free_blocks.oldest;
+    remove(b);
+    std::free(b->data);
+    delete b;
   }
 
   // Drops the oldest free blocks until all that is held, with `bytes` more in use, is at most twice the peak. Free
@@ -60,7 +86,7 @@ struct Cache {
   // of training would drop blocks and make them anew.
   void make_room(int64_t bytes) {
     const int64_t in_use = stats.in_use_bytes + bytes, peak = in_use > stats.peak_bytes ? in_use : stats.peak_bytes;
-    while (!free_blocks.empty() && in_use + stats.cached_bytes > 2 * peak) drop_oldest();
+    while (free_blocks.oldest && in_use + stats.cached_bytes > 2 * peak) drop_oldest();
   }
 };
 
@@ -105,43 +131,37 @@ int64_t checked_add(int64_t a, int64_t b) {
   return r;
 }
 
-void* acquire(int64_t bytes) {
+Block* acquire(int64_t bytes) {
   const int64_t rounded = size_class(bytes);
   Cache& c = cache();
   const std::lock_guard<std::mutex> lock(c.mutex);
-  void* block = c.take(rounded);
-  if (!block) {
-    block = allocate(rounded);  // refuses what the machine does not have, so that the sums below cannot overflow
+  Block* block = c.of_size[size_index(rounded)].newest;  // the warmest one
+  if (block) {
+    c.remove(block);
+  } else {
+    block = new Block{};
+    try {
+      block->data = allocate(rounded);  // refuses what the machine does not have, so that the sums cannot overflow
+    } catch (...) {
+      delete block;
+      throw;
+    }
+    block->bytes = rounded;
     c.make_room(rounded);
-  }
-  try {
-    c.used.emplace(block, rounded);
-  } catch (...) {
-    std::free(block);
-    throw;
   }
   c.stats.in_use_bytes += rounded;
   if (c.stats.in_use_bytes > c.stats.peak_bytes) c.stats.peak_bytes = c.stats.in_use_bytes;
   return block;
 }
 
-void release(void* block) noexcept {
+void* data_of(const Block* block) { return block->data; }
+
+void release(Block* block) noexcept {
   if (!block) return;
   Cache& c = cache();
   const std::lock_guard<std::mutex> lock(c.mutex);
-  const auto found = c.used.find(block);
-  const int64_t bytes = found->second;
-  c.used.erase(found);
-  c.stats.in_use_bytes -= bytes;
-  try {
-    c.free_blocks.emplace_back(block, bytes);
-    c.by_size[bytes].push_back(std::prev(c.free_blocks.end()));
-  } catch (...) {
-    if (!c.free_blocks.empty() && c.free_blocks.back().first == block) c.free_blocks.pop_back();
-    std::free(block);
-    return;
-  }
-  c.stats.cached_bytes += bytes;
+  c.stats.in_use_bytes -= block->bytes;
+  c.add(block);
   c.make_room(0);
 }
 
@@ -154,7 +174,7 @@ MemoryStats memory_stats() {
 void clear_cache() {
   Cache& c = cache();
   const std::lock_guard<std::mutex> lock(c.mutex);
-  while (!c.free_blocks.empty()) c.drop_oldest();
+  while (c.free_blocks.oldest) c.drop_oldest();
   c.stats.peak_bytes = c.stats.in_use_bytes;
 }
 

@@ -10,11 +10,14 @@ namespace fastnn {
 int64_t checked_mul(int64_t a, int64_t b);
 int64_t checked_add(int64_t a, int64_t b);
 
+struct Block;  // a piece of memory, and its place in the cache
+
 // A block of at least `bytes` bytes from the cache, contents undefined; throws std::bad_alloc. release() returns it.
 // Free blocks are kept for the next acquire, and the oldest dropped where they and those in use would be more than
 // twice the peak of what was in use at one time: memory does not grow with the number of shapes seen.
-void* acquire(int64_t bytes);
-void release(void* block) noexcept;
+Block* acquire(int64_t bytes);
+void* data_of(const Block* block);
+void release(Block* block) noexcept;
 
 struct MemoryStats {
   int64_t in_use_bytes;  // handed out
@@ -38,10 +41,10 @@ class Workspace {
   ~Workspace() { release(block_); }
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
-  float* data() const { return static_cast<float*>(block_); }
+  float* data() const { return static_cast<float*>(data_of(block_)); }
 
  private:
-  void* block_;
+  Block* block_;
 };
 
 }  // namespace fastnn

@@ -93,9 +93,9 @@ py::array_t<T, 0> empty_strided(const Shape& shape, const std::vector<int>& orde
     strides[order[i]] = bytes;
     bytes = checked_mul(bytes, shape[order[i]] ? shape[order[i]] : 1);
   }
-  void* block = acquire(bytes);
-  py::capsule owner(block, [](void* p) { release(p); });
-  return py::array_t<T, 0>(shape, strides, static_cast<T*>(block), owner);
+  Block* block = acquire(bytes);
+  const py::capsule owner(block, nullptr, [](PyObject* c) { release(static_cast<Block*>(PyCapsule_GetPointer(c, nullptr))); });
+  return py::array_t<T, 0>(shape, strides, static_cast<T*>(data_of(block)), owner);
 }
 
 template <class T = float>

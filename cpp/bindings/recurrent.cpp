@@ -1,5 +1,8 @@
 #include "recurrent.h"
 
+#include <algorithm>
+#include <functional>
+
 namespace fastnn {
 namespace {
 
@@ -191,7 +194,8 @@ void Projection::run(int64_t first, int64_t last, float* out) const {
 State sum_of(const State& a, const State& b) {
   if (!a || !b) return a ? a : b;
   F32 sum = empty({a->size()});
-  for (py::ssize_t i = 0; i < a->size(); ++i) sum.mutable_data()[i] = a->data()[i] + b->data()[i];
+  const float *x = a->data(), *y = b->data();
+  std::transform(x, x + a->size(), y, sum.mutable_data(), std::plus<float>());
   return sum;
 }
 

@@ -285,7 +285,7 @@ def op(function: Callable[..., tuple[Any, Backward | None]]) -> Callable[..., An
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
-        arrays = list(args) if names.isdisjoint(options) else _placed(parameters, args, options)
+        arrays = list(args) if not options or names.isdisjoint(options) else _placed(parameters, args, options)
         need = [False] * (places if places > len(arrays) else len(arrays))
         recording, tensors = _mode.recording, False
         edges: list[Edge | None] = []

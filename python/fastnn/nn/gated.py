@@ -91,6 +91,7 @@ class LSTM(_Recurrent):
         self.recurrent_dropout = check_probability(recurrent_dropout, "LSTM: recurrent_dropout")
         self._gates = 3 if coupled else 4
         self._plain = not changed(self, self._options)
+        self._kinds = WEIGHTS if self._plain else WEIGHTS + EXTRAS
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
 
     def _more_parameters(self, bound: float) -> dict[str, Parameter]:
@@ -98,11 +99,6 @@ class LSTM(_Recurrent):
 
     def _state_size(self, part: str) -> int:
         return self.proj_size if self.proj_size and part == " h" else self.hidden_size
-
-    def _weights(self, layer: int) -> list[Any]:
-        if self._plain:
-            return super()._weights(layer)
-        return [getattr(self, n + suffix, None) for suffix in self._suffixes(layer) for n in WEIGHTS + EXTRAS]
 
     def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
         if self._plain:

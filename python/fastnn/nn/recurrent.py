@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 import warnings
 from typing import Any
 
@@ -9,6 +8,7 @@ from fastnn.arrays import as_float32, positive_int
 from fastnn.nn.init import fan_in_bound, uniform
 from fastnn.nn.module import Module
 from fastnn.ops.dropout import check_probability
+from fastnn.ops.recurrent import WEIGHTS
 from fastnn.ops.rnn import check_nonlinearity
 from fastnn.ragged import Packing
 from fastnn.streaming import Stream, prepare
@@ -27,19 +27,11 @@ def pair_of_states(hx: Any, op: str) -> tuple[Any, ...]:
     return tuple(hx)
 
 
-@functools.cache
-def _weight_names(layer: int, directions: int) -> tuple[str, ...]:
-    return tuple(
-        f"{name}_l{layer}{suffix}"
-        for suffix in ("", "_reverse")[:directions]
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    )
-
-
 class _Recurrent(Module):
     """Layers above each other, in one direction or both; a subclass says which op a layer is."""
 
     _gates = 1
+    _kinds: tuple[str, ...] = WEIGHTS  # of parameters, as the op takes them
 
     def __init__(
         self,
@@ -59,6 +51,9 @@ class _Recurrent(Module):
         self.dropout = check_probability(dropout, op)
         if dropout and num_layers == 1:
             warnings.warn(f"{op}: dropout={dropout} acts between layers and num_layers is 1", stacklevel=3)
+        self._names = [
+            tuple(name + suffix for suffix in self._suffixes(layer) for name in self._kinds) for layer in range(num_layers)
+        ]
         rows, bound = self._gates * hidden_size, fan_in_bound(hidden_size)
         for layer in range(num_layers):
             inputs = input_size if layer == 0 else self._state_size(" h") * self._directions()
@@ -90,11 +85,11 @@ class _Recurrent(Module):
         return [f"_l{layer}", f"_l{layer}_reverse"][: self._directions()]
 
     def _weights(self, layer: int) -> list[Any]:
-        return [getattr(self, name, None) for name in _weight_names(layer, self._directions())]
+        return [*map(vars(self).get, self._names[layer])]
 
     def _checked(self, states: tuple[Any, ...], samples: tuple[int, ...]) -> list[Any]:
         """The states as (L * D, N, H), of one sequence where samples is ()."""
-        if all(state is None for state in states):
+        if states[0] is None and states[-1] is None:
             return list(states)
         op, checked = type(self).__name__, []
         for state, part in zip(states, (" h", " c") if len(states) == 2 else ("",), strict=True):
@@ -113,17 +108,18 @@ class _Recurrent(Module):
             return self._run_list(list(x), states, lengths)
         op = type(self).__name__
         x = _floats(x, op, "x")
-        if x.ndim not in (2, 3) or x.shape[-1] != self.input_size:
+        shape = x.shape
+        if not 2 <= len(shape) <= 3 or shape[-1] != self.input_size:
             layout = "(N, T, input_size)" if self.batch_first else "(T, N, input_size)"
             raise ValueError(
-                f"{op}: x has shape {x.shape}, expected {layout} or (T, input_size), input_size={self.input_size}"
+                f"{op}: x has shape {shape}, expected {layout} or (T, input_size), input_size={self.input_size}"
             )
-        if x.ndim == 2:
+        if len(shape) == 2:
             if lengths is not None:
-                raise ValueError(f"{op}: x has shape {x.shape}: one sequence, but lengths are given")
+                raise ValueError(f"{op}: x has shape {shape}: one sequence, but lengths are given")
             y, *ends = self._stack(x[:, None], self._checked(states, ()))
             return (y[:, 0], *(end[:, 0] for end in ends))
-        hx = self._checked(states, (x.shape[0 if self.batch_first else 1],))
+        hx = self._checked(states, (shape[0 if self.batch_first else 1],))
         if lengths is not None:
             return self._run_padded(x, hx, Packing(lengths, op))
         if not self.batch_first:

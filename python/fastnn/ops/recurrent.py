@@ -29,7 +29,7 @@ def dense_or_none(x: Any, op: str, name: str) -> Maybe:
 
 def weight_list(*weights: Any) -> list[Any]:
     """The weights of one direction, or of both where any of the second are given."""
-    one = weights[4] is None and weights[5] is None and weights[6] is None and weights[7] is None
+    one = weights[4] is weights[5] is weights[6] is weights[7] is None
     return list(weights[:4] if one else weights)
 
 
