@@ -11,7 +11,7 @@ from fastnn import _core
 
 FloatArray = npt.NDArray[np.float32]
 
-_FLOAT32 = np.dtype(np.float32)
+_FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 
 def as_float32(x: Any, op: str, name: str) -> FloatArray:
@@ -29,6 +29,8 @@ def as_float32(x: Any, op: str, name: str) -> FloatArray:
 
 def as_indices(x: Any, op: str, name: str) -> npt.NDArray[np.int64]:
     """``x`` as a C-contiguous int64 array; anything but integers raises TypeError."""
+    if type(x) is np.ndarray and x.dtype == _INT64 and x.flags.carray:
+        return x
     array = np.asarray(x)
     if array.dtype.kind not in "iu" or array.dtype == np.uint64:
         raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected integers")

@@ -89,6 +89,8 @@ def cross_entropy(
     outer = x.shape[:axis] + x.shape[axis + 1 :]
 
     def back(rows: FloatArray, dy: FloatArray) -> FloatArray:
+        if x.ndim == 2 and dy.ndim == 0:
+            return scaled(rows, dy)
         return np.moveaxis(scaled(rows.reshape(*outer, x.shape[axis]), dy if dy.ndim == 0 else dy[..., None]), -1, axis)
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
