@@ -41,7 +41,7 @@ int size_index(int64_t rounded) {
 }
 
 // Blocks from the oldest to the newest, linked by two of their members.
-template <Block* Block::*Older, Block* Block::*Newer>
+template <Block* Block::* Older, Block* Block::* Newer>
 struct Chain {
   Block *oldest = nullptr, *newest = nullptr;
 

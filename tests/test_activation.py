@@ -50,6 +50,17 @@ def test_several_tasks(isa, rng, tested, expected, options):
     check_op(tested, expected, away_from_zero(rng, size), probes=4, **options)
 
 
+def test_larger_than_caches(isa, rng):
+    """32 MB and more are stored past the caches."""
+    x, dy = (rng.standard_normal(2**23 + 37).astype(np.float32) for _ in "xd")
+    leaf = fnn.Tensor(x, requires_grad=True)
+    with fnn.threads(3):
+        y = ops.relu(leaf)
+        y.backward(dy)
+    assert np.array_equal(y.numpy(), np.maximum(x, 0))
+    assert np.array_equal(leaf.grad, np.where(x > 0, dy, 0))
+
+
 @pytest.mark.parametrize(("name", "values"), NON_FINITE.items(), ids=NON_FINITE)
 def test_non_finite(isa, name, values):
     tested, _, options = CASES[name]

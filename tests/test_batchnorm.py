@@ -91,7 +91,9 @@ def test_sequential_joins_it_with_relu(rng, training):
     assert np.array_equal(louder(x), want)  # a subclass may do anything
 
 
-@pytest.mark.parametrize("shape", [(64, 32, 28, 28), (3000, 1), (50000, 3), (70, 600), (9, 6, 50, 50)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(64, 32, 28, 28), (3000, 1), (50000, 3), (70, 600), (9, 6, 50, 50), (131080, 64)], ids=str
+)
 @pytest.mark.parametrize("offset", [0.0, 1e4], ids=["centred", "far_mean"])
 def test_many_chunks_keep_their_digits(isa, rng, shape, offset):
     """Statistics pooled from many chunks, also where the mean is 1e4 standard deviations, against float64."""

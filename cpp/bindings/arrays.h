@@ -94,7 +94,8 @@ py::array_t<T, 0> empty_strided(const Shape& shape, const std::vector<int>& orde
     bytes = checked_mul(bytes, shape[order[i]] ? shape[order[i]] : 1);
   }
   Block* block = acquire(bytes);
-  const py::capsule owner(block, nullptr, [](PyObject* c) { release(static_cast<Block*>(PyCapsule_GetPointer(c, nullptr))); });
+  const py::capsule owner(block, nullptr,
+                          [](PyObject* c) { release(static_cast<Block*>(PyCapsule_GetPointer(c, nullptr))); });
   return py::array_t<T, 0>(shape, strides, static_cast<T*>(data_of(block)), owner);
 }
 

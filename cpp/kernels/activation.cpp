@@ -2,6 +2,7 @@
 // wherever it lies, so its bits do not depend on its neighbours.
 #include "kernels.h"
 #include "math.h"
+#include "past.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -72,15 +73,19 @@ template <Function function>
 template <Function function>
 void forward_range(const Activation& a, int64_t first, int64_t last) {
   const vf slope = splat(a.slope);
-  for (; first + kLanes <= last; first += kLanes) store(a.y + first, apply<function>(load(a.x + first), slope));
+  const bool past = goes_past(a.y + first, a.size);
+  for (; first + kLanes <= last; first += kLanes) store(a.y + first, apply<function>(load(a.x + first), slope), past);
+  finish_past(past);
   if (first < last) store_n(a.y + first, apply<function>(load_n(a.x + first, last - first), slope), last - first);
 }
 
 template <Function function>
 void backward_range(const ActivationBackward& a, int64_t first, int64_t last) {
   const vf slope = splat(a.slope);
+  const bool past = goes_past(a.dx + first, a.size);
   for (; first + kLanes <= last; first += kLanes)
-    store(a.dx + first, pull<function>(load(a.saved + first), load(a.dy + first), slope));
+    store(a.dx + first, pull<function>(load(a.saved + first), load(a.dy + first), slope), past);
+  finish_past(past);
   const int64_t n = last - first;
   if (n > 0) store_n(a.dx + first, pull<function>(load_n(a.saved + first, n), load_n(a.dy + first, n), slope), n);
 }

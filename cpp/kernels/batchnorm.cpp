@@ -4,6 +4,7 @@
 // in their order. No step subtracts large near-equal sums, so a mean of 1e4 standard deviations costs no digits. Where
 // c is small, `fold` rows are read as one wide row: full vectors, and short chains of additions.
 #include "kernels.h"
+#include "past.h"
 #include "simd.h"
 
 namespace fastnn {
@@ -137,21 +138,22 @@ void pool_statistics(const BatchNorm& b, int64_t begin, int64_t end, float*) {
 // out = f(i, j, n) over all floats [i, i + n) of rows [first, last), of which j is the first's column in a wide row.
 // Four wide rows go together: what f reads of a column is then read once.
 template <class F>
-[[gnu::always_inline]] inline void each_row(int64_t first, int64_t last, int64_t c, float* out, F f) {
+[[gnu::always_inline]] inline void each_row(int64_t first, int64_t last, int64_t c, float* out, bool past, F f) {
   constexpr int64_t kTogether = 4;
   const int64_t width = wide(c);
   int64_t i = first * c;
   for (; i + kTogether * width <= last * c; i += kTogether * width) {
     int64_t j = 0;
-    const auto column = [&](int64_t n) __attribute__((always_inline)) {
+    const auto column = [&](int64_t n, auto put) __attribute__((always_inline)) {
       vf y[kTogether];
 #pragma GCC unroll 4
       for (int64_t r = 0; r < kTogether; ++r) y[r] = f(i + r * width + j, j, n);
 #pragma GCC unroll 4
-      for (int64_t r = 0; r < kTogether; ++r) store_n(out + i + r * width + j, y[r], n);
+      for (int64_t r = 0; r < kTogether; ++r) put(out + i + r * width + j, y[r]);
     };
-    for (; j + kLanes <= width; j += kLanes) column(kLanes);
-    if (j < width) column(width - j);
+    const int64_t n = width % kLanes;
+    for (; j + kLanes <= width; j += kLanes) column(kLanes, [&](float* p, vf y) { store(p, y, past); });
+    if (n) column(n, [&](float* p, vf y) { store_n(p, y, n); });
   }
   for (; i < last * c; i += width) {
     const int64_t columns = min64(width, last * c - i);
@@ -187,12 +189,22 @@ Channels channels(const float* statistics, const float* weight, const float* bia
   return {high, low, scale, shift};
 }
 
+// each_row over the chunks [begin, end), from the last to the first: the pass before this one has ended there, and has
+// left in cache what it read last.
+template <class F>
+[[gnu::always_inline]] inline void each_chunk(int64_t begin, int64_t end, int64_t rows, int64_t c, float* out, F f) {
+  const int64_t step = chunk_rows(c);
+  const bool past = wide(c) % kLanes == 0 && step % fold(c) == 0 && goes_past(out, rows * c);
+  for (int64_t k = end; k-- > begin;) each_row(k * step, min64((k + 1) * step, rows), c, out, past, f);
+  finish_past(past);
+}
+
 int64_t forward_scratch(const BatchNorm& b) { return 4 * wide(b.c); }
 
 template <bool relu>
-void forward_rows(const BatchNorm& b, int64_t first, int64_t last, float* scratch) {
+void normalise(const BatchNorm& b, int64_t begin, int64_t end, float* scratch) {
   const Channels per = channels(b.statistics, b.weight, b.bias, b.c, scratch);
-  each_row(first, last, b.c, b.y, [&](int64_t i, int64_t j, int64_t n) __attribute__((always_inline)) {
+  each_chunk(begin, end, b.rows, b.c, b.y, [&](int64_t i, int64_t j, int64_t n) __attribute__((always_inline)) {
     const vf y = per.normal(per.deviation(load_n(b.x + i, n), j, n), j, n);
     if (relu) return y < vf{} ? vf{} : y;  // as activation.cpp has it: NaN and -0 stay
     return y;
@@ -200,8 +212,7 @@ void forward_rows(const BatchNorm& b, int64_t first, int64_t last, float* scratc
 }
 
 void forward(const BatchNorm& b, int64_t begin, int64_t end, float* scratch) {
-  const int64_t first = begin * chunk_rows(b.c), last = min64(end * chunk_rows(b.c), b.rows);
-  (b.relu ? forward_rows<true> : forward_rows<false>)(b, first, last, scratch);
+  (b.relu ? normalise<true> : normalise<false>)(b, begin, end, scratch);
 }
 
 int64_t backward_tasks(const BatchNormBackward& b) { return chunks(b.rows, b.c); }
@@ -257,7 +268,7 @@ int64_t backward_scratch(const BatchNormBackward& b) { return 6 * wide(b.c); }
 
 // dx = weight rstd (dy - mean of dy - (x - mean) rstd * mean of (dy (x - mean) rstd)) = a dy + b (x - mean) + c.
 template <bool relu, bool fixed>
-void backward_rows(const BatchNormBackward& b, int64_t first, int64_t last, float* scratch) {
+void pull(const BatchNormBackward& b, int64_t begin, int64_t end, float* scratch) {
   const int64_t c = b.c, width = wide(c);
   const Channels per = channels(b.statistics, b.weight, b.bias, c, scratch);
   float *by_x = scratch + 4 * width, *constant = scratch + 5 * width;
@@ -268,7 +279,7 @@ void backward_rows(const BatchNormBackward& b, int64_t first, int64_t last, floa
       constant[f * c + j] = -by_dy * (b.sums[j] / (float)b.rows);
     }
   }
-  each_row(first, last, c, b.dx, [&](int64_t i, int64_t j, int64_t n) __attribute__((always_inline)) {
+  each_chunk(begin, end, b.rows, c, b.dx, [&](int64_t i, int64_t j, int64_t n) __attribute__((always_inline)) {
     vf d = {};
     if (relu || !fixed) d = per.deviation(load_n(b.x + i, n), j, n);
     const vf dy = gradient<relu>(per, load_n(b.dy + i, n), d, j, n), by_dy = load_n(per.scale + j, n);
@@ -277,10 +288,9 @@ void backward_rows(const BatchNormBackward& b, int64_t first, int64_t last, floa
 }
 
 void backward(const BatchNormBackward& b, int64_t begin, int64_t end, float* scratch) {
-  const int64_t first = begin * chunk_rows(b.c), last = min64(end * chunk_rows(b.c), b.rows);
-  const auto with_relu = b.fixed ? backward_rows<true, true> : backward_rows<true, false>;
-  const auto plain = b.fixed ? backward_rows<false, true> : backward_rows<false, false>;
-  (b.relu ? with_relu : plain)(b, first, last, scratch);
+  const auto with_relu = b.fixed ? pull<true, true> : pull<true, false>;
+  const auto plain = b.fixed ? pull<false, true> : pull<false, false>;
+  (b.relu ? with_relu : plain)(b, begin, end, scratch);
 }
 
 }  // namespace

@@ -30,7 +30,9 @@ int64_t packed_batches(const Gemm& g) { return g.b_batch == 0 ? 1 : g.batch; }
 
 int64_t workspace(const Gemm& g) { return few_rows(g) ? 0 : packed_batches(g) * panels(g) * panel_floats(g); }
 
-int64_t pack_tasks(const Gemm& g) { return g.batch == 0 || g.m == 0 || few_rows(g) ? 0 : packed_batches(g) * panels(g); }
+int64_t pack_tasks(const Gemm& g) {
+  return g.batch == 0 || g.m == 0 || few_rows(g) ? 0 : packed_batches(g) * panels(g);
+}
 
 // Rows [first, last) of b, for the panels [panel, end).
 void pack_rows(const Gemm& g, const float* b, int64_t first, int64_t last, int64_t panel, int64_t end, float* out) {

@@ -34,8 +34,8 @@ template <int R, int V>
 
 // c += a (R, k) times at most kWide columns of b; where it is the first step of k, c starts from the bias.
 template <int R, int V>
-[[gnu::always_inline]] inline void wide_tile(const Gemm& g, const float* a, const float* b, const float* bias, bool first,
-                                             float* c, int64_t k, int64_t columns) {
+[[gnu::always_inline]] inline void wide_tile(const Gemm& g, const float* a, const float* b, const float* bias,
+                                             bool first, float* c, int64_t k, int64_t columns) {
   vf acc[R][V];
   if (first)
     start_few(acc, bias, columns);
@@ -48,8 +48,8 @@ template <int R, int V>
   store_tile(acc, c, g.c_row, columns);
 }
 
-// All rows of a times `columns` columns of b, whose rows are contiguous: kRowsOfB of them at a time, from end to end, as
-// the hardware fetches memory ahead.
+// All rows of a times `columns` columns of b, whose rows are contiguous: kRowsOfB of them at a time, from end to end,
+// as the hardware fetches memory ahead.
 template <int R>
 void wide_block(const Gemm& g, const float* a, const float* b, const float* bias, float* c, int64_t columns) {
   for (int64_t p = 0; p == 0 || p < g.k; p += kRowsOfB) {

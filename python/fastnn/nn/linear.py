@@ -16,8 +16,8 @@ class Linear(Module):
         in_features, out_features: sizes of the last axis of input and output, at least 1.
         bias: whether to add a learned bias. Default True.
 
-    Parameters: weight (out_features, in_features) and bias (out_features), uniform on ±1/sqrt(in_features)
-    (He et al. 2015); in memory the weight is a matrix (in_features, out_features). Raises ValueError when x does not end in in_features.
+    Parameters: weight (out_features, in_features), whose columns are dense in memory, and bias (out_features), uniform
+    on ±1/sqrt(in_features) (He et al. 2015). Raises ValueError when x does not end in in_features.
 
     >>> import numpy as np
     >>> from fastnn import nn

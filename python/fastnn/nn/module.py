@@ -28,8 +28,8 @@ class Module:
 
     Parameters, and Modules inside, are found where they stand: every attribute that is a Parameter or a Module, in the
     order in which they were set. Lists and dicts of Modules belong in ModuleList and ModuleDict. Arrays that are state
-    but not trained are named in the class attribute ``buffer_names``, Parameters whose columns are dense in memory in ``columns_first``.
-    ``training`` says which mode is on.
+    but not trained are named in the class attribute ``buffer_names``, Parameters whose columns are to be dense in
+    memory in ``columns_first``. ``training`` says which mode is on.
 
     >>> import numpy as np
     >>> from fastnn import nn

@@ -52,7 +52,8 @@ class _Recurrent(Module):
         if dropout and num_layers == 1:
             warnings.warn(f"{op}: dropout={dropout} acts between layers and num_layers is 1", stacklevel=3)
         self._names = [
-            tuple(name + suffix for suffix in self._suffixes(layer) for name in self._kinds) for layer in range(num_layers)
+            tuple(name + suffix for suffix in self._suffixes(layer) for name in self._kinds)
+            for layer in range(num_layers)
         ]
         rows, bound = self._gates * hidden_size, fan_in_bound(hidden_size)
         for layer in range(num_layers):
