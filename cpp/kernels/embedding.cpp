@@ -17,8 +17,12 @@ int64_t forward_tasks(const Embedding& e) { return e.width == 0 ? 0 : ceil_div(e
 void forward(const Embedding& e, int64_t begin, int64_t end, float*) {
   const int64_t rows = rows_per_task(e.width);
   for (int64_t i = begin * rows; i < min64(end * rows, e.count); ++i) {
-    const float* from = e.weight + e.indices[i] * e.width;
     float* to = e.y + i * e.width;
+    if (e.indices[i] < 0) {
+      __builtin_memset(to, 0, e.width * sizeof(float));
+      continue;
+    }
+    const float* from = e.weight + e.indices[i] * e.width;
     for (int64_t c = 0; c < e.width; c += kLanes) store_n(to + c, load_n(from + c, e.width - c), e.width - c);
   }
 }

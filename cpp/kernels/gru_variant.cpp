@@ -63,7 +63,7 @@ void block(const GruVariantForward& a, int64_t start, int64_t local, int64_t bef
 }
 
 void forward(const GruVariantForward& a, int64_t, int64_t begin, int64_t end) {
-  const int64_t first = task_sample(a.s, kGates, begin), last = task_sample(a.s, kGates, end);
+  const int64_t first = task_sample(a.s, a.part, kGates, begin), last = task_sample(a.s, a.part, kGates, end);
   for (int64_t step = a.part.begin; step < a.part.end; ++step) {
     const int64_t start = a.s.starts[time_of(a.s, step)];
     for_samples(a.s, step, first, last, [&](int64_t from, int64_t to, int64_t before) {
@@ -125,7 +125,7 @@ void block_backward(const GruVariantBackward& a, int64_t start, int64_t before, 
 }
 
 void backward(const GruVariantBackward& a, int64_t, int64_t begin, int64_t end) {
-  const int64_t first = task_sample(a.s, kGates, begin), last = task_sample(a.s, kGates, end);
+  const int64_t first = task_sample(a.s, whole(a.s), kGates, begin), last = task_sample(a.s, whole(a.s), kGates, end);
   for (int64_t step = a.s.t; step-- > 0;) {
     const int64_t start = a.s.starts[time_of(a.s, step)];
     for_samples(a.s, step, first, last, [&](int64_t from, int64_t to, int64_t before) {

@@ -222,7 +222,7 @@ struct Dropout {
 };
 
 // ---- embedding ----------------------------------------------------------------------------------------------------
-// y (count, width) = rows of weight (rows, width) named by indices (count), all in [0, rows).
+// y (count, width) = rows of weight (rows, width) named by indices (count), all in [-1, rows); -1: zeros.
 struct Embedding {
   int64_t count, rows, width;
   const int64_t* indices;

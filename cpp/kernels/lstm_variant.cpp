@@ -94,7 +94,7 @@ void block(const LstmVariantForward& a, const Step& now, int64_t from, int64_t t
 }
 
 void forward(const LstmVariantForward& a, int64_t, int64_t begin, int64_t end) {
-  const int64_t first = task_sample(a.s, gates_of(a), begin), last = task_sample(a.s, gates_of(a), end);
+  const int64_t first = task_sample(a.s, a.part, gates_of(a), begin), last = task_sample(a.s, a.part, gates_of(a), end);
   for (int64_t step = a.part.begin; step < a.part.end; ++step) {
     const int64_t start = a.s.starts[time_of(a.s, step)];
     for_samples(a.s, step, first, last, [&](int64_t from, int64_t to, int64_t before) {

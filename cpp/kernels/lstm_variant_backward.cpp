@@ -132,7 +132,8 @@ void block(const LstmVariantBackward& a, int64_t start, int64_t before, int64_t 
 }
 
 void backward(const LstmVariantBackward& a, int64_t, int64_t begin, int64_t end) {
-  const int64_t first = task_sample(a.s, gates_of(a), begin), last = task_sample(a.s, gates_of(a), end);
+  const int64_t first = task_sample(a.s, whole(a.s), gates_of(a), begin),
+                last = task_sample(a.s, whole(a.s), gates_of(a), end);
   for (int64_t step = a.s.t; step-- > 0;) {
     const int64_t start = a.s.starts[time_of(a.s, step)];
     for_samples(a.s, step, first, last, [&](int64_t from, int64_t to, int64_t before) {

@@ -37,27 +37,32 @@ constexpr int64_t kUnitWork = 1 << 15;  // if a step has so many multiply-adds p
   return ceil_div(s.n, ceil_div(kRowWork, ceil_div(all_rows(s), s.n) * gates * s.h * s.h));
 }
 
-// The first sample of such a task: all have nearly the same number of rows.
-inline int64_t task_sample(const Sequence& s, int64_t gates, int64_t task) {
+// The time of a step of the walk.
+[[gnu::always_inline]] inline int64_t time_of(const Sequence& s, int64_t step) {
+  return s.reverse ? s.t - 1 - step : step;
+}
+
+[[gnu::always_inline]] inline Stretch whole(const Sequence& s) { return {0, s.t, 0}; }
+
+// The first sample of such a task: in the part of the walk that is walked, all have nearly the same number of rows.
+inline int64_t task_sample(const Sequence& s, const Stretch& part, int64_t gates, int64_t task) {
   const int64_t tasks = sample_tasks(s, gates);
   if (all_rows(s) == s.t * s.n) return s.n * task / tasks;
-  const int64_t rows = all_rows(s) * task / tasks;
+  const auto rows_of = [&](int64_t samples) {  // of the first samples
+    int64_t rows = 0;
+    for (int64_t step = part.begin; step < part.end; ++step) rows += min64(rows_at(s, time_of(s, step)), samples);
+    return rows;
+  };
+  const int64_t rows = rows_of(s.n) * task / tasks;
   int64_t low = 0, high = s.n;
   while (low < high) {
     const int64_t middle = (low + high) / 2;
-    int64_t before = 0;
-    for (int64_t time = 0; time < s.t; ++time) before += min64(rows_at(s, time), middle);
-    if (before < rows)
+    if (rows_of(middle) < rows)
       low = middle + 1;
     else
       high = middle;
   }
-  return low;
-}
-
-// The time of a step of the walk.
-[[gnu::always_inline]] inline int64_t time_of(const Sequence& s, int64_t step) {
-  return s.reverse ? s.t - 1 - step : step;
+  return task == tasks ? s.n : low;
 }
 
 // f(first, last, before) for those of the samples [first, last) that have a row at this step: first for those that go
@@ -195,7 +200,7 @@ template <class F>
 [[gnu::always_inline]] inline void walk_forward(const Sequence& s, const Stretch& part, int64_t gates, int64_t panels,
                                                 int64_t step, int64_t begin, int64_t end, F walk) {
   if (by_units(s, gates)) return walk(part.begin + step, 0, s.n, begin, end);
-  const int64_t first = task_sample(s, gates, begin), last = task_sample(s, gates, end);
+  const int64_t first = task_sample(s, part, gates, begin), last = task_sample(s, part, gates, end);
   for (step = part.begin; step < part.end; ++step) walk(step, first, last, 0, panels);
 }
 
@@ -212,7 +217,7 @@ template <class Gates, class Product>
       gates(s.t - 1 - step, 0, s.n, panel_vector(h, begin) * kLanes, min64(h, panel_vector(h, end) * kLanes));
     return;
   }
-  const int64_t first = task_sample(s, count, begin), last = task_sample(s, count, end);
+  const int64_t first = task_sample(s, whole(s), count, begin), last = task_sample(s, whole(s), count, end);
   for (step = s.t; step-- > 0;) {
     gates(step, first, last, 0, h);
     product(step, first, last, 0, panels_of(h));

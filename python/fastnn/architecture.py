@@ -135,7 +135,7 @@ def _blank_model(description: Any, tensors: int) -> Module:
 
 
 def build(description: Any, state: Mapping[str, npt.NDArray[Any]]) -> Module:
-    """The described model holding the arrays of ``state`` themselves; only where its layer lays one out otherwise, a copy.
+    """The described model holding the arrays of ``state`` themselves; copied where its layer lays one out otherwise.
 
     Nothing is allocated and no random number drawn before the shapes are known to be those of ``state``. Raises
     ValueError or TypeError for a description that is not one, and for arrays that are missing, left over or of

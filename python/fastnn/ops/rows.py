@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_indices
 from fastnn.tensor import Backward, op
 
@@ -13,10 +15,16 @@ def _check(x: FloatArray, index: Any, count: int, name: str) -> None:
         raise ValueError(f"{name}: index has shape {index.shape}, expected rows (K) in [0, {count}), x {x.shape}")
 
 
+def _take(x: FloatArray, index: Any) -> FloatArray:
+    """x[index] along the first axis, zeros for -1."""
+    rows = np.ascontiguousarray(x).reshape(len(x), math.prod(x.shape[1:]))
+    return _core.take_rows(rows, index).reshape(len(index), *x.shape[1:])
+
+
 def _put(x: FloatArray, index: Any, count: int) -> FloatArray:
-    y = np.zeros((count, *x.shape[1:]), np.float32)
-    y[index] = x
-    return y
+    source = np.full(count, -1, np.int64)
+    source[index] = np.arange(len(index))
+    return _take(x, source)
 
 
 @op
@@ -36,7 +44,7 @@ def take_rows(x: Any, index: Any, *, need: list[bool]) -> tuple[FloatArray, Back
     """
     x, index = as_float32(x, "take_rows", "x"), as_indices(index, "take_rows", "index")
     _check(x, index, len(x), "take_rows")
-    return x.take(index, axis=0), lambda dy: [_put(dy, index, len(x)), None]
+    return _take(x, index), lambda dy: [_put(dy, index, len(x)), None]
 
 
 @op
@@ -60,4 +68,4 @@ def put_rows(x: Any, index: Any, count: int, *, need: list[bool]) -> tuple[Float
     _check(x, index, count, "put_rows")
     if len(x) != len(index):
         raise ValueError(f"put_rows: x has shape {x.shape} but index {index.shape}")
-    return _put(x, index, count), lambda dy: [dy.take(index, axis=0), None, None]
+    return _put(x, index, count), lambda dy: [_take(dy, index), None, None]
