@@ -19,6 +19,14 @@ CASES = {
     "many_tiles": ((2, 16, 30, 30), 16, 1),
     "two_groups_of_outputs": ((3, 20, 8, 8), 70, 1),
 }
+# The same where the filters are too large for tiles of 4x4.
+SMALL_TILES = {
+    "even": ((2, 160, 6, 4), 416, 1),
+    "overhang": ((1, 419, 7, 5), 161, 1),
+    "no_padding": ((3, 33, 8, 7), 2001, 0),
+    "wide_padding": ((1, 300, 3, 4), 228, 2),
+}
+LARGE, SMALL = "Winograd F(4x4, 3x3)", "Winograd F(2x2, 3x3)"
 
 
 def algorithms(x, k, padding):
@@ -29,19 +37,25 @@ def channels_last(x):
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
+def check(arrays, padding, probes=32):
+    check_op(ops.conv2d, reference.conv2d, *arrays, padding=(padding, padding), probes=probes)
+    x = channels_last(arrays[0].astype(np.float32))
+    check_op(ops.conv2d, reference.conv2d, x, *arrays[1:], padding=(padding, padding), probes=probes)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_against_reference(isa, rng, name):
     shape, k, padding = CASES[name]
-    assert algorithms(shape, k, padding) == ["Winograd F(4x4, 3x3)"] * 3
+    assert algorithms(shape, k, padding) == [LARGE] * 3
+    check((rng.standard_normal(shape), rng.standard_normal((k, shape[1], 3, 3)), rng.standard_normal(k)), padding)
+
+
+@pytest.mark.parametrize("name", SMALL_TILES)
+def test_small_tiles_against_reference(isa, rng, name):
+    shape, k, padding = SMALL_TILES[name]
+    assert algorithms(shape, k, padding) == [SMALL, SMALL, "direct"]
     arrays = rng.standard_normal(shape), rng.standard_normal((k, shape[1], 3, 3)), rng.standard_normal(k)
-    check_op(ops.conv2d, reference.conv2d, *arrays, padding=(padding, padding))
-    check_op(
-        ops.conv2d,
-        reference.conv2d,
-        channels_last(arrays[0].astype(np.float32)),
-        *arrays[1:],
-        padding=(padding, padding),
-    )
+    check(arrays, padding, probes=4)
 
 
 def run(x, w, b, dy=None):
@@ -65,10 +79,12 @@ def test_direct_is_exact_on_integers(isa, rng, direct):
         assert rel_error(other, exact) < 2e-6
 
 
-def test_batch_and_threads_change_no_bit(isa, rng):
+@pytest.mark.parametrize(("c", "k", "h", "w"), [(24, 40, 13, 9), (160, 416, 5, 4)], ids=["large_tiles", "small_tiles"])
+def test_batch_and_threads_change_no_bit(isa, rng, c, k, h, w):
     """A sample alone, in any part of a batch, on any number of threads; the weights' gradient on any threads."""
-    x, w, b = rng.standard_normal((7, 24, 13, 9)), rng.standard_normal((40, 24, 3, 3)), rng.standard_normal(40)
-    dy = rng.standard_normal((7, 40, 13, 9)).astype(np.float32)
+    assert algorithms((7, c, h, w), k, 1)[0] == (LARGE if c == 24 else SMALL)
+    x, w, b = rng.standard_normal((7, c, h, w)), rng.standard_normal((k, c, 3, 3)), rng.standard_normal(k)
+    dy = rng.standard_normal((7, k, *x.shape[2:])).astype(np.float32)
     y, dx, dw = run(x, w, b, dy)
     for n in (1, 2, 3, 4, 8):
         with fnn.threads(n):
@@ -84,12 +100,12 @@ def rms(a):
     return float(np.sqrt(np.mean(np.square(a, dtype=np.float64))))
 
 
-@pytest.mark.parametrize("c", [16, 64, 256])
-def test_accuracy(isa, rng, c):
+@pytest.mark.parametrize(("c", "side"), [(16, 14), (64, 14), (256, 14), (512, 7)])
+def test_accuracy(isa, rng, c, side):
     """A table of errors against float64: Winograd's within 8 times those of plain sums, and 2e-6 (relative L2)."""
-    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((1, c, 14, 14), (c, c, 3, 3)))
+    x, w = (rng.standard_normal(s).astype(np.float32) for s in ((1, c, side, side), (c, c, 3, 3)))
     x = np.maximum(x, 0)  # what a layer after ReLU sees
-    dy = rng.standard_normal((1, c, 14, 14)).astype(np.float32)
+    dy = rng.standard_normal((1, c, side, side)).astype(np.float32)
     x64, w64, dy64 = x.astype(np.float64), w.astype(np.float64), dy.astype(np.float64)
     turned = w64[:, :, ::-1, ::-1].transpose(1, 0, 2, 3)
     dw64 = reference.conv2d(x64.transpose(1, 0, 2, 3), dy64.transpose(1, 0, 2, 3), padding=(1, 1)).transpose(1, 0, 2, 3)

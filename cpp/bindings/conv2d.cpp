@@ -161,7 +161,9 @@ const char* algorithm_name(Conv2dAlgorithm algorithm) {
       return "direct, source channels as lanes";
     case Conv2dAlgorithm::planar:
       return "direct, pixels as lanes";
-    case Conv2dAlgorithm::winograd:
+    case Conv2dAlgorithm::winograd2:
+      return "Winograd F(2x2, 3x3)";
+    case Conv2dAlgorithm::winograd4:
       return "Winograd F(4x4, 3x3)";
   }
   return "";

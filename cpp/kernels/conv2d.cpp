@@ -31,13 +31,13 @@ Window forward_window(const Conv2d& g, int64_t first, int64_t rows) {
 
 int64_t forward_tasks(const Conv2dForward& a) {
   if (a.g.k == 0 || a.g.ow == 0) return 0;
-  if (conv2d_is_winograd(a.g)) return winograd_tasks(a);
+  if (conv2d_winograd_side(a.g)) return winograd_tasks(a);
   return a.g.n * ceil_div(a.g.oh, forward_rows(a.g)) * forward_parts(a.g);
 }
 
 int64_t forward_scratch(const Conv2dForward& a) {
   const Conv2d& g = a.g;
-  if (conv2d_is_winograd(g)) return winograd_scratch(a);
+  if (conv2d_winograd_side(g)) return winograd_scratch(a);
   const Window win = forward_window(g, 0, forward_rows(g));
   if (conv2d_algorithm(g) == Conv2dAlgorithm::planar) return planar_scratch(win, g.c, g.k);
   return conv2d_reads_in_place(g) ? 0 : win.rows * win.cols * g.c;
@@ -51,7 +51,7 @@ int64_t forward_panel_floats(const Conv2d& g) {
 // conv2d_dot.h
 int64_t forward_pack_tasks(const Conv2dForward& a) {
   if (a.g.n == 0) return 0;
-  if (conv2d_is_winograd(a.g)) return winograd_pack_tasks(a.g);
+  if (conv2d_winograd_side(a.g)) return winograd_pack_tasks(a.g);
   return conv2d_is_depthwise(a.g) ? 1 : a.g.groups * panel_count(group_outputs(a.g));
 }
 
@@ -79,7 +79,7 @@ void forward_pack_panel(const Conv2dForward& a, int64_t group, int64_t panel, fl
 }
 
 void forward_pack(const Conv2dForward& a, int64_t begin, int64_t end, float*) {
-  if (conv2d_is_winograd(a.g)) return winograd_pack(a, begin, end);
+  if (conv2d_winograd_side(a.g)) return winograd_pack(a, begin, end);
   if (conv2d_is_depthwise(a.g)) return depthwise_pack_forward(a);
   const int64_t panels = panel_count(group_outputs(a.g));
   for (int64_t task = begin; task < end; ++task)
@@ -124,7 +124,7 @@ void planar_block(const Conv2dForward& a, int64_t n, int64_t first, int64_t rows
 }
 
 void forward(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch) {
-  if (conv2d_is_winograd(a.g)) return winograd_run(a, begin, end, scratch);
+  if (conv2d_winograd_side(a.g)) return winograd_run(a, begin, end, scratch);
   const int64_t block = forward_rows(a.g), blocks = ceil_div(a.g.oh, block), parts = forward_parts(a.g);
   for (int64_t task = begin; task < end; ++task) {
     const int64_t n = task / parts / blocks, first = task / parts % blocks * block;
@@ -139,7 +139,7 @@ void forward(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch)
 }
 
 int64_t workspace(const Conv2d& g) {
-  if (conv2d_is_winograd(g)) return winograd_workspace(g);
+  if (conv2d_winograd_side(g)) return winograd_workspace(g);
   if (conv2d_is_depthwise(g)) return (g.kh * g.kw + 1) * g.c;
   return g.groups * panel_count(group_outputs(g)) * forward_panel_floats(g);
 }

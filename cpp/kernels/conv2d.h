@@ -16,15 +16,18 @@ inline int64_t conv2d_extent(int64_t n, int64_t stride, int64_t dilation, int64_
   return n == 0 ? 0 : (n - 1) * stride + dilation * (taps - 1) + 1;
 }
 
-// Whether Winograd's F(4x4, 3x3) is used, from the shape of one sample and of the filters only. It needs channels to
-// fill vectors, tiles that do not hang over the image too far (16 of 25 outputs wanted at 5x5), and transformed
-// filters, four times the weights, that stay in L3 unless many tiles share them.
-inline bool conv2d_is_winograd(const Conv2d& g) {
+// Outputs along a side of Winograd's tiles, from the shape of one sample and of the filters only; 0: not by Winograd.
+// It needs channels to fill vectors, and tiles that do not hang over the image too far (16 of 25 outputs wanted at
+// 5x5). F(4x4, 3x3) needs transformed filters, four times the weights, that stay in L3 unless many tiles share them.
+// Where these are too large, F(2x2, 3x3) has less than half of them.
+inline int64_t conv2d_winograd_side(const Conv2d& g) {
   if (g.direct || g.kh != 3 || g.kw != 3 || g.stride_h != 1 || g.stride_w != 1 || g.dilation_h != 1 ||
       g.dilation_w != 1 || g.groups != 1 || g.c < 16 || g.k < 16)
-    return false;
-  const int64_t tiles = ceil_div(g.oh, 4) * ceil_div(g.ow, 4);
-  return 5 * g.oh * g.ow >= 3 * 16 * tiles && (g.c * g.k <= 256 * 256 || tiles >= 64);
+    return 0;
+  const auto tiles = [&](int64_t side) { return ceil_div(g.oh, side) * ceil_div(g.ow, side); };
+  const auto fits = [&](int64_t side) { return 5 * g.oh * g.ow >= 3 * side * side * tiles(side); };
+  if (g.c * g.k <= 256 * 256 || tiles(4) >= 64) return fits(4) ? 4 : 0;
+  return fits(2) ? 2 : 0;
 }
 
 // Output channels that would fill less than half a vector leave the lanes to something else: to the channels of the
@@ -38,9 +41,12 @@ inline bool conv2d_prefers_planes(int64_t outputs, int64_t cols, int64_t halo) {
 }
 
 // The algorithms, from the shape of one sample and of the filters only.
+inline Conv2dAlgorithm conv2d_winograd_algorithm(const Conv2d& g) {
+  return conv2d_winograd_side(g) == 4 ? Conv2dAlgorithm::winograd4 : Conv2dAlgorithm::winograd2;
+}
 inline Conv2dAlgorithm conv2d_algorithm(const Conv2d& g) {
   if (conv2d_is_depthwise(g)) return Conv2dAlgorithm::depthwise;
-  if (conv2d_is_winograd(g)) return Conv2dAlgorithm::winograd;
+  if (conv2d_winograd_side(g)) return conv2d_winograd_algorithm(g);
   if (g.groups == 1 && conv2d_prefers_dots(g.k, g.c)) return Conv2dAlgorithm::dot;
   if (g.groups == 1 && g.stride_h == 1 && g.stride_w == 1 &&
       conv2d_prefers_planes(g.k, g.ow, (g.kw - 1) * g.dilation_w))
@@ -49,7 +55,7 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2d& g) {
 }
 inline Conv2dAlgorithm conv2d_input_algorithm(const Conv2d& g) {
   if (conv2d_is_depthwise(g)) return Conv2dAlgorithm::depthwise;
-  if (conv2d_is_winograd(g)) return Conv2dAlgorithm::winograd;
+  if (conv2d_winograd_side(g)) return conv2d_winograd_algorithm(g);
   if (g.groups == 1 && conv2d_prefers_dots(g.c, g.k)) return Conv2dAlgorithm::dot;
   if (g.groups == 1 &&  // the phases of a stride move by one pixel
       conv2d_prefers_planes(g.c, ceil_div(g.w, g.stride_w), (g.kw - 1) * g.dilation_w / g.stride_w + 1))
@@ -58,7 +64,7 @@ inline Conv2dAlgorithm conv2d_input_algorithm(const Conv2d& g) {
 }
 inline Conv2dAlgorithm conv2d_weight_algorithm(const Conv2d& g) {
   if (conv2d_is_depthwise(g)) return Conv2dAlgorithm::depthwise;
-  return conv2d_is_winograd(g) ? Conv2dAlgorithm::winograd : Conv2dAlgorithm::direct;
+  return conv2d_winograd_side(g) == 4 ? Conv2dAlgorithm::winograd4 : Conv2dAlgorithm::direct;
 }
 
 // Whether a kernel can read x in place: channels-last, and no tap falls outside the image.
@@ -70,7 +76,7 @@ inline bool conv2d_reads_in_place(const Conv2d& g) {
 
 }  // namespace
 
-// conv2d_winograd.cpp: forward and backward_input where conv2d_is_winograd.
+// conv2d_winograd.cpp: forward and backward_input where conv2d_winograd_side is not 0.
 int64_t winograd_workspace(const Conv2d&);
 int64_t winograd_pack_tasks(const Conv2d&);
 void winograd_pack(const Conv2dForward&, int64_t begin, int64_t end);
@@ -84,7 +90,7 @@ int64_t winograd_input_tasks(const Conv2dBackwardInput&);
 int64_t winograd_input_scratch(const Conv2dBackwardInput&);
 void winograd_input_run(const Conv2dBackwardInput&, int64_t begin, int64_t end, float* scratch);
 
-// conv2d_winograd_weight.cpp: backward_weight there.
+// conv2d_winograd_weight.cpp: backward_weight where it is 4.
 int64_t winograd_partials(const Conv2d&);
 int64_t winograd_partial_tasks(const Conv2d&);
 int64_t winograd_partial_scratch(const Conv2d&);

@@ -38,7 +38,7 @@ int64_t parts_of(const Conv2d& g) {
 
 int64_t tasks(const Conv2dBackwardInput& a) {
   if (a.g.c == 0 || a.g.w == 0) return 0;
-  if (conv2d_is_winograd(a.g)) return winograd_input_tasks(a);
+  if (conv2d_winograd_side(a.g)) return winograd_input_tasks(a);
   return a.g.n * blocks_of(a.g) * parts_of(a.g);
 }
 
@@ -50,7 +50,7 @@ Window window(const Conv2d& g, int64_t first, int64_t rows) {
 }
 
 int64_t scratch_floats(const Conv2dBackwardInput& a) {
-  if (conv2d_is_winograd(a.g)) return winograd_input_scratch(a);
+  if (conv2d_winograd_side(a.g)) return winograd_input_scratch(a);
   const Window win = window(a.g, 0, task_rows(a.g));
   if (conv2d_input_algorithm(a.g) == Conv2dAlgorithm::planar) return planar_scratch(win, a.g.k, a.g.c);
   return win.rows * win.cols * a.g.k;
@@ -60,7 +60,7 @@ int64_t scratch_floats(const Conv2dBackwardInput& a) {
 // planar: (k, ky, kx), dot: see conv2d_dot.h
 int64_t pack_tasks(const Conv2dBackwardInput& a) {
   if (a.g.n == 0) return 0;
-  if (conv2d_is_winograd(a.g)) return winograd_input_pack_tasks(a.g);
+  if (conv2d_winograd_side(a.g)) return winograd_input_pack_tasks(a.g);
   return conv2d_is_depthwise(a.g) ? 1 : a.g.groups * panel_count(group_depth(a.g));
 }
 
@@ -95,13 +95,13 @@ int64_t group_floats(const Conv2d& g) {
 }
 
 int64_t workspace(const Conv2d& g) {
-  if (conv2d_is_winograd(g)) return winograd_input_workspace(g);
+  if (conv2d_winograd_side(g)) return winograd_input_workspace(g);
   return conv2d_is_depthwise(g) ? g.kh * g.kw * g.c : g.groups * group_floats(g);
 }
 
 void pack(const Conv2dBackwardInput& a, int64_t begin, int64_t end, float*) {
   const Conv2d& g = a.g;
-  if (conv2d_is_winograd(g)) return winograd_input_pack(a, begin, end);
+  if (conv2d_winograd_side(g)) return winograd_input_pack(a, begin, end);
   if (conv2d_is_depthwise(g)) return depthwise_pack_backward(a);
   const int64_t panels = panel_count(group_depth(g)), tap_floats = group_outputs(g) * panel_width(group_depth(g));
   for (int64_t task = begin; task < end; ++task) {
@@ -173,7 +173,7 @@ void run_block(const Conv2dBackwardInput& a, int64_t n, int64_t first, int64_t r
 }
 
 void run(const Conv2dBackwardInput& a, int64_t begin, int64_t end, float* scratch) {
-  if (conv2d_is_winograd(a.g)) return winograd_input_run(a, begin, end, scratch);
+  if (conv2d_winograd_side(a.g)) return winograd_input_run(a, begin, end, scratch);
   const int64_t block = task_rows(a.g), all = ceil_div(a.g.h, a.g.stride_h), blocks = blocks_of(a.g);
   const int64_t parts = parts_of(a.g);
   for (int64_t task = begin; task < end; ++task) {

@@ -20,6 +20,8 @@ constexpr int64_t kWantedTasks = 32;         // and dw into parts until there ar
 constexpr int64_t kAhead = 4;                // channels that the reduction fetches ahead
 constexpr int64_t kPartialFloats = 1 << 22;  // 16 MB for all copies of dw
 
+bool is_winograd(const Conv2d& g) { return conv2d_weight_algorithm(g) == Conv2dAlgorithm::winograd4; }
+
 int64_t dw_floats(const Conv2d& g) { return g.k * (g.c / g.groups) * g.kh * g.kw; }
 
 int64_t chunk_count(const Conv2d& g) {
@@ -44,12 +46,12 @@ int64_t single_units(const Conv2d& g) { return g.groups * panel_count(g.k / g.gr
 
 int64_t partial_floats(const Conv2d& g) {
   if (is_single(g)) return 0;
-  return conv2d_is_winograd(g) ? winograd_partials(g) : chunk_count(g) * dw_floats(g);
+  return is_winograd(g) ? winograd_partials(g) : chunk_count(g) * dw_floats(g);
 }
 
 int64_t partial_tasks(const Conv2dBackwardWeight& a) {
   if (is_single(a.g)) return min64(single_units(a.g), kWantedTasks);
-  return conv2d_is_winograd(a.g) ? winograd_partial_tasks(a.g) : chunk_count(a.g) * part_count(a.g);
+  return is_winograd(a.g) ? winograd_partial_tasks(a.g) : chunk_count(a.g) * part_count(a.g);
 }
 
 Window image_window(const Conv2d& g) {
@@ -58,7 +60,7 @@ Window image_window(const Conv2d& g) {
 }
 
 int64_t partial_scratch(const Conv2dBackwardWeight& a) {
-  if (conv2d_is_winograd(a.g)) return winograd_partial_scratch(a.g);
+  if (is_winograd(a.g)) return winograd_partial_scratch(a.g);
   if (conv2d_is_depthwise(a.g)) return a.g.c * (a.g.kh * a.g.kw + (a.g.x_nchw ? a.g.h * a.g.w : 0));
   const int64_t sums = is_single(a.g) ? kMaxRows * a.g.kh * a.g.kw * 2 * kLanes : 0;
   if (conv2d_reads_in_place(a.g)) return sums;
@@ -164,7 +166,7 @@ void run_single(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float
 
 void run_partial(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
   const Conv2d& g = a.g;
-  if (conv2d_is_winograd(g)) return winograd_partial(a, begin, end, scratch);
+  if (is_winograd(g)) return winograd_partial(a, begin, end, scratch);
   if (is_single(g)) return run_single(a, begin, end, scratch);
   const int64_t parts = part_count(g), units = unit_count(g), chunks = chunk_count(g);
   for (int64_t task = begin; task < end; ++task) {
@@ -191,7 +193,7 @@ int64_t channel_vectors(const Conv2d& g) { return g.groups * ceil_div(g.k / g.gr
 
 int64_t reduce_tasks(const Conv2dBackwardWeight& a) {
   if (is_single(a.g)) return 0;
-  if (conv2d_is_winograd(a.g)) return winograd_reduce_tasks(a.g);
+  if (is_winograd(a.g)) return winograd_reduce_tasks(a.g);
   return min64(channel_vectors(a.g), max64(1, dw_floats(a.g) * chunk_count(a.g) >> 15));
 }
 
@@ -226,7 +228,7 @@ void reduce_channels(const Conv2dBackwardWeight& a, int64_t group, int64_t k0) {
 }
 
 void run_reduce(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float*) {
-  if (conv2d_is_winograd(a.g)) return winograd_reduce(a, begin, end);
+  if (is_winograd(a.g)) return winograd_reduce(a, begin, end);
   const int64_t vectors = channel_vectors(a.g), tasks = reduce_tasks(a), per_group = vectors / a.g.groups;
   for (int64_t v = vectors * begin / tasks; v < vectors * end / tasks; ++v)
     reduce_channels(a, v / per_group, v % per_group * kLanes);

@@ -1,8 +1,8 @@
 // conv2d forward and backward_input with 3x3 filters by Winograd's F(4x4, 3x3): 36 products for 16 outputs of a channel
-// instead of 144. For tiles of 4x4 outputs, which see 6x6 pixels:
+// instead of 144, or F(2x2, 3x3): 16 for 4 instead of 36. For tiles of 4x4 (2x2) outputs, which see 6x6 (4x4) pixels:
 //   v[point][tile][d]  = B^T pixels B            of every source channel d
 //   u[point][d][o]     = G filter G^T            packed once per weights
-//   m[point][tile][o]  = sum over d of v * u     36 matrix products
+//   m[point][tile][o]  = sum over d of v * u     a matrix product per point
 //   out                = A^T m A + bias
 // backward_input is the same with dy for x and the filters turned by 180 degrees, inputs and outputs exchanged.
 // Tasks are blocks of tiles (over all images) times groups of output channels. An output depends on its own tile alone.
@@ -23,11 +23,15 @@ constexpr int64_t kBlockFloats = 96 << 10;  // of v: 384 KB, less than half of L
 constexpr int64_t kMinTiles = 24;           // of a block: u is read once per block
 constexpr int64_t kMaxTiles = 84;
 
+// Points of a tile of side x side outputs.
+int64_t points_of(int64_t side) { return (side + 2) * (side + 2); }
+
 int64_t width_of(int64_t outputs) { return outputs <= kLanes ? kLanes : 2 * kLanes; }
 int64_t panels_of(int64_t outputs) { return ceil_div(outputs, width_of(outputs)); }
 int64_t point_floats(int64_t depth, int64_t outputs) { return depth * width_of(outputs) + kPlaneGap; }
 
 struct Pass {
+  int64_t side;            // of a tile, in outputs
   int64_t n, h, w, depth;  // source images (n, h, w, depth)
   bool nchw;
   int64_t top, left;  // source pixel that the first tap of output (0, 0) sees
@@ -35,15 +39,16 @@ struct Pass {
   const float *source, *packed, *bias;
   float* out;  // (n, oh, ow, outputs)
 
-  int64_t tiles_w() const { return ceil_div(ow, kTileOutputs); }
-  int64_t image_tiles() const { return ceil_div(oh, kTileOutputs) * tiles_w(); }
+  int64_t points() const { return points_of(side); }
+  int64_t tiles_w() const { return ceil_div(ow, side); }
+  int64_t image_tiles() const { return ceil_div(oh, side) * tiles_w(); }
   int64_t tiles() const { return n * image_tiles(); }
   int64_t groups() const { return ceil_div(outputs, kGroup); }
 };
 
 // Blocks of tiles: few enough to share u, small enough for the cache, and a number that threads can share equally.
 int64_t block_count(const Pass& p) {
-  const int64_t fits = max64(kMinTiles, min64(kMaxTiles, kBlockFloats / (kPoints * p.depth)));
+  const int64_t fits = max64(kMinTiles, min64(kMaxTiles, kBlockFloats / (p.points() * p.depth)));
   const int64_t blocks = ceil_div(p.tiles(), fits), groups = p.groups();
   for (int64_t share = 8; share > 1; share /= 2) {
     int64_t more = blocks;
@@ -57,20 +62,21 @@ int64_t pass_tasks(const Pass& p) { return p.outputs == 0 ? 0 : block_count(p) *
 int64_t pass_tiles(const Pass& p) { return ceil_div(p.tiles(), max64(1, block_count(p))); }
 int64_t v_plane(const Pass& p) { return pass_tiles(p) * padded(p.depth) + kPlaneGap; }
 int64_t m_plane(const Pass& p) { return pass_tiles(p) * kGroup + kPlaneGap; }
-int64_t pass_scratch(const Pass& p) { return kPoints * (v_plane(p) + m_plane(p)) + kPoints * p.depth; }
+int64_t pass_scratch(const Pass& p) { return p.points() * (v_plane(p) + m_plane(p) + p.depth); }
 
 void input_block(const Pass& p, int64_t first, int64_t last, float* v, float* patch) {
-  const int64_t plane = v_plane(p), pitch = padded(p.depth);
+  const int64_t plane = v_plane(p), pitch = padded(p.depth), pixels = p.side + 2;
+  const auto transform = p.side == 4 ? input_tile<6> : input_tile<4>;
   for (int64_t tile = first; tile < last; ++tile, v += pitch) {
     const int64_t image = tile / p.image_tiles(), in_image = tile % p.image_tiles();
-    const int64_t y = in_image / p.tiles_w() * kTileOutputs + p.top, x = in_image % p.tiles_w() * kTileOutputs + p.left;
+    const int64_t y = in_image / p.tiles_w() * p.side + p.top, x = in_image % p.tiles_w() * p.side + p.left;
     const float* source = p.source + image * p.h * p.w * p.depth;
-    const bool inside = y >= 0 && x >= 0 && y + kTilePixels <= p.h && x + kTilePixels <= p.w;
+    const bool inside = y >= 0 && x >= 0 && y + pixels <= p.h && x + pixels <= p.w;
     if (inside && !p.nchw) {
-      input_tile(source + (y * p.w + x) * p.depth, p.w * p.depth, p.depth, p.depth, v, plane);
+      transform(source + (y * p.w + x) * p.depth, p.w * p.depth, p.depth, p.depth, v, plane);
     } else {
-      copy_window(source, p.h, p.w, p.depth, p.nchw, {y, x, kTilePixels, kTilePixels}, patch);
-      input_tile(patch, kTilePixels * p.depth, p.depth, p.depth, v, plane);
+      copy_window(source, p.h, p.w, p.depth, p.nchw, {y, x, pixels, pixels}, patch);
+      transform(patch, pixels * p.depth, p.depth, p.depth, v, plane);
     }
   }
 }
@@ -86,9 +92,9 @@ template <int R, int V>
 
 // m of a block and a group of outputs [first, last).
 void products(const Pass& p, int64_t tiles, int64_t first, int64_t last, const float* v, float* m) {
-  const int64_t width = width_of(p.outputs), panel_floats = kPoints * point_floats(p.depth, p.outputs);
+  const int64_t width = width_of(p.outputs), panel_floats = p.points() * point_floats(p.depth, p.outputs);
   const int64_t rows = tile_count(tiles), pitch = padded(p.depth);
-  for (int64_t point = 0; point < kPoints; ++point, v += v_plane(p), m += m_plane(p)) {
+  for (int64_t point = 0; point < p.points(); ++point, v += v_plane(p), m += m_plane(p)) {
     for (int64_t o = first; o < last; o += width) {
       const float* u = p.packed + o / width * panel_floats + point * point_floats(p.depth, p.outputs);
       for (int64_t t = 0; t < rows; ++t) {
@@ -106,26 +112,28 @@ void products(const Pass& p, int64_t tiles, int64_t first, int64_t last, const f
   }
 }
 
-// rows x cols outputs (at most 4x4) of n channels.
+// rows x cols outputs (at most O x O) of n channels.
+template <int O>
 [[gnu::noinline]] void output_tile(const float* m, int64_t plane, vf bias, int64_t n, float* out, int64_t out_row,
                                    int64_t out_pixel, int64_t rows, int64_t cols) {
-  vf t[4][6];
+  constexpr int S = O + 2;
+  vf t[O][S];
 #pragma GCC unroll 6
-  for (int j = 0; j < 6; ++j) {
-    vf column[6], result[4];
+  for (int j = 0; j < S; ++j) {
+    vf column[S], result[O];
 #pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) column[i] = load(m + (i * 6 + j) * plane);
-    output4(column, result);
+    for (int i = 0; i < S; ++i) column[i] = load(m + (i * S + j) * plane);
+    outputs(column, result);
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) t[i][j] = result[i];
+    for (int i = 0; i < O; ++i) t[i][j] = result[i];
   }
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) {
-    vf result[4];
-    output4(t[i], result);
+  for (int i = 0; i < O; ++i) {
+    vf result[O];
+    outputs(t[i], result);
     if (i >= rows) break;
 #pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j)
+    for (int j = 0; j < O; ++j)
       if (j < cols) store_n(out + i * out_row + j * out_pixel, result[j] + bias, n);
   }
 }
@@ -133,21 +141,22 @@ void products(const Pass& p, int64_t tiles, int64_t first, int64_t last, const f
 void output_block(const Pass& p, int64_t first, int64_t last, int64_t first_output, int64_t last_output,
                   const float* m) {
   const int64_t plane = m_plane(p);
+  const auto transform = p.side == 4 ? output_tile<4> : output_tile<2>;
   for (int64_t tile = first; tile < last; ++tile, m += kGroup) {
     const int64_t image = tile / p.image_tiles(), in_image = tile % p.image_tiles();
-    const int64_t y = in_image / p.tiles_w() * kTileOutputs, x = in_image % p.tiles_w() * kTileOutputs;
+    const int64_t y = in_image / p.tiles_w() * p.side, x = in_image % p.tiles_w() * p.side;
     float* out = p.out + ((image * p.oh + y) * p.ow + x) * p.outputs;
     for (int64_t o = first_output; o < last_output; o += kLanes) {
       const int64_t n = min64(kLanes, last_output - o);
-      output_tile(m + o - first_output, plane, p.bias ? load_n(p.bias + o, n) : vf{}, n, out + o, p.ow * p.outputs,
-                  p.outputs, min64(kTileOutputs, p.oh - y), min64(kTileOutputs, p.ow - x));
+      transform(m + o - first_output, plane, p.bias ? load_n(p.bias + o, n) : vf{}, n, out + o, p.ow * p.outputs,
+                p.outputs, min64(p.side, p.oh - y), min64(p.side, p.ow - x));
     }
   }
 }
 
 void run_pass(const Pass& p, int64_t begin, int64_t end, float* scratch) {
   const int64_t blocks = block_count(p), groups = p.groups();
-  float *v = scratch, *m = v + kPoints * v_plane(p), *patch = m + kPoints * m_plane(p);
+  float *v = scratch, *m = v + p.points() * v_plane(p), *patch = m + p.points() * m_plane(p);
   for (int64_t task = begin; task < end; ++task) {
     const int64_t block = task / groups, group = task % groups;
     const int64_t first = p.tiles() * block / blocks, last = p.tiles() * (block + 1) / blocks;
@@ -159,29 +168,31 @@ void run_pass(const Pass& p, int64_t begin, int64_t end, float* scratch) {
 }
 
 struct Filters {
+  int64_t side;         // of a tile, in outputs
   const float* weight;  // 3x3 taps of output o and source channel d at weight + o * output_step + d * depth_step
   int64_t outputs, output_step, depth, depth_step;
   bool turned;  // by 180 degrees
 };
 
 // u of one source channel for a vector of outputs, from taps (9, kLanes).
+template <int S>
 [[gnu::noinline]] void transform_filter(const float* taps, bool turned, float* u, int64_t plane) {
-  vf t[6][3];
+  vf t[S][3];
 #pragma GCC unroll 3
   for (int j = 0; j < 3; ++j) {
-    vf column[3], result[6];
+    vf column[3], result[S];
 #pragma GCC unroll 3
     for (int i = 0; i < 3; ++i) column[i] = load(taps + (turned ? 8 - 3 * i - j : 3 * i + j) * kLanes);
-    filter3(column, result);
+    filter(column, result);
 #pragma GCC unroll 6
-    for (int i = 0; i < 6; ++i) t[i][j] = result[i];
+    for (int i = 0; i < S; ++i) t[i][j] = result[i];
   }
 #pragma GCC unroll 6
-  for (int i = 0; i < 6; ++i) {
-    vf result[6];
-    filter3(t[i], result);
+  for (int i = 0; i < S; ++i) {
+    vf result[S];
+    filter(t[i], result);
 #pragma GCC unroll 6
-    for (int j = 0; j < 6; ++j) store(u + (i * 6 + j) * plane, result[j]);
+    for (int j = 0; j < S; ++j) store(u + (i * S + j) * plane, result[j]);
   }
 }
 
@@ -189,39 +200,42 @@ struct Filters {
 void pack_panels(const Filters& f, int64_t begin, int64_t end, float* packed) {
   const int64_t width = width_of(f.outputs), plane = point_floats(f.depth, f.outputs);
   const int64_t batch = f.depth_step == 9 ? kLanes : 1;  // source channels whose taps are neighbours
+  const auto transform = f.side == 4 ? transform_filter<6> : transform_filter<4>;
   float taps[9 * kLanes * kLanes];
   for (int64_t o = begin * width; o < end * width; o += kLanes) {
     const int64_t lanes = max64(0, min64(kLanes, f.outputs - o));
-    float* panel = packed + o / width * kPoints * plane + o % width;
+    float* panel = packed + o / width * points_of(f.side) * plane + o % width;
     for (int64_t d = 0; d < f.depth; d += batch) {
       const int64_t count = min64(batch, f.depth - d);
       gather_lanes(f.weight + o * f.output_step + d * f.depth_step, f.output_step, 9 * count, lanes, taps, kLanes);
-      for (int64_t i = 0; i < count; ++i)
-        transform_filter(taps + 9 * i * kLanes, f.turned, panel + (d + i) * width, plane);
+      for (int64_t i = 0; i < count; ++i) transform(taps + 9 * i * kLanes, f.turned, panel + (d + i) * width, plane);
     }
   }
 }
 
-int64_t packed_floats(int64_t depth, int64_t outputs) {
-  return panels_of(outputs) * kPoints * point_floats(depth, outputs);
+int64_t packed_floats(const Conv2d& g, int64_t depth, int64_t outputs) {
+  return panels_of(outputs) * points_of(conv2d_winograd_side(g)) * point_floats(depth, outputs);
 }
 
 Pass forward_pass(const Conv2dForward& a) {
   const Conv2d& g = a.g;
-  return {g.n, g.h, g.w, g.c, g.x_nchw, -g.pad_top, -g.pad_left, g.oh, g.ow, g.k, a.x, a.packed, a.bias, a.y};
+  const int64_t side = conv2d_winograd_side(g);
+  return {side, g.n, g.h, g.w, g.c, g.x_nchw, -g.pad_top, -g.pad_left, g.oh, g.ow, g.k, a.x, a.packed, a.bias, a.y};
 }
 
 Pass backward_pass(const Conv2dBackwardInput& a) {
   const Conv2d& g = a.g;
-  return {g.n, g.oh, g.ow, g.k, false, g.pad_top - 2, g.pad_left - 2, g.h, g.w, g.c, a.dy, a.packed, nullptr, a.dx};
+  const int64_t side = conv2d_winograd_side(g);
+  return {side, g.n, g.oh, g.ow, g.k,      false,   g.pad_top - 2, g.pad_left - 2,
+          g.h,  g.w, g.c,  a.dy, a.packed, nullptr, a.dx};
 }
 
 }  // namespace
 
-int64_t winograd_workspace(const Conv2d& g) { return packed_floats(g.c, g.k); }
+int64_t winograd_workspace(const Conv2d& g) { return packed_floats(g, g.c, g.k); }
 int64_t winograd_pack_tasks(const Conv2d& g) { return panels_of(g.k); }
 void winograd_pack(const Conv2dForward& a, int64_t begin, int64_t end) {
-  pack_panels({a.weight, a.g.k, a.g.c * 9, a.g.c, 9, false}, begin, end, a.packed);
+  pack_panels({conv2d_winograd_side(a.g), a.weight, a.g.k, a.g.c * 9, a.g.c, 9, false}, begin, end, a.packed);
 }
 int64_t winograd_tasks(const Conv2dForward& a) { return pass_tasks(forward_pass(a)); }
 int64_t winograd_scratch(const Conv2dForward& a) { return pass_scratch(forward_pass(a)); }
@@ -229,10 +243,10 @@ void winograd_run(const Conv2dForward& a, int64_t begin, int64_t end, float* scr
   run_pass(forward_pass(a), begin, end, scratch);
 }
 
-int64_t winograd_input_workspace(const Conv2d& g) { return packed_floats(g.k, g.c); }
+int64_t winograd_input_workspace(const Conv2d& g) { return packed_floats(g, g.k, g.c); }
 int64_t winograd_input_pack_tasks(const Conv2d& g) { return panels_of(g.c); }
 void winograd_input_pack(const Conv2dBackwardInput& a, int64_t begin, int64_t end) {
-  pack_panels({a.weight, a.g.c, 9, a.g.k, a.g.c * 9, true}, begin, end, a.packed);
+  pack_panels({conv2d_winograd_side(a.g), a.weight, a.g.c, 9, a.g.k, a.g.c * 9, true}, begin, end, a.packed);
 }
 int64_t winograd_input_tasks(const Conv2dBackwardInput& a) { return pass_tasks(backward_pass(a)); }
 int64_t winograd_input_scratch(const Conv2dBackwardInput& a) { return pass_scratch(backward_pass(a)); }

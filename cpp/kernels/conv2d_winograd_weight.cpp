@@ -70,10 +70,10 @@ void transform_x(const Conv2dBackwardWeight& a, const Plan& p, int64_t first, in
     const int64_t y = tile.y - g.pad_top, x = tile.x - g.pad_left;
     const float* image = a.x + tile.image * g.h * g.w * g.c;
     if (!g.x_nchw && y >= 0 && x >= 0 && y + kTilePixels <= g.h && x + kTilePixels <= g.w) {
-      input_tile(image + (y * g.w + x) * g.c + c0, g.w * g.c, g.c, channels, v, x_plane(p));
+      input_tile<kTilePixels>(image + (y * g.w + x) * g.c + c0, g.w * g.c, g.c, channels, v, x_plane(p));
     } else {
       copy_window(image, g.h, g.w, g.c, g.x_nchw, {y, x, kTilePixels, kTilePixels}, patch);
-      input_tile(patch + c0, kTilePixels * g.c, g.c, channels, v, x_plane(p));
+      input_tile<kTilePixels>(patch + c0, kTilePixels * g.c, g.c, channels, v, x_plane(p));
     }
   }
 }
@@ -150,14 +150,14 @@ constexpr int64_t kAhead =
       for (int64_t s = 0; s < copies; ++s) __builtin_prefetch(from + s * copy + ahead);
       column[i] = copies == 1 ? load(from) : sum_copies(from, copy, copies);
     }
-    output3(column, result);
+    outputs(column, result);
 #pragma GCC unroll 3
     for (int i = 0; i < 3; ++i) t[i][j] = result[i];
   }
 #pragma GCC unroll 3
   for (int i = 0; i < 3; ++i) {
     vf result[3];
-    output3(t[i], result);
+    outputs(t[i], result);
 #pragma GCC unroll 3
     for (int j = 0; j < 3; ++j) store(taps + (i * 3 + j) * kLanes, result[j]);
   }

@@ -107,7 +107,7 @@ struct Conv2d {
   bool direct;  // no Winograd, whatever the shape
 };
 // dot, planar: direct, with source channels or pixels as the lanes, for few output channels (of x in backward_input).
-enum class Conv2dAlgorithm { depthwise, direct, dot, planar, winograd };
+enum class Conv2dAlgorithm { depthwise, direct, dot, planar, winograd2, winograd4 };  // of tiles of 2x2, 4x4
 struct Conv2dForward {
   Conv2d g;
   const float *x, *weight, *bias;
