@@ -13,8 +13,9 @@ def set_conv_algorithm(name: str) -> None:
     "auto" (default) uses Winograd's F(4x4, 3x3) where it pays: 3x3 filters, stride 1, no dilation, one group, at least
     16 channels on both sides, and maps that tiles of 4x4 outputs fit (docs/design/0006-winograd.md). It needs a quarter
     of the multiplications; its rounding error is two to three times that of a plain sum, a relative error (L2) of about
-    1e-6. Where filters are too many for that and maps small, it is F(2x2, 3x3), whose error is that of a plain sum, for
-    the output and the gradient of the input. "direct" always takes plain sums. The choice depends on shapes only, never on threads or on the batch.
+    1e-6. Where filters are too many for that and maps small, it is F(2x2, 3x3), with the error of a plain sum, for
+    the output and the gradient of the input. "direct" always takes plain sums. The choice depends on shapes only, never
+    on threads or on the batch.
 
     Raises ValueError for another name.
 
