@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kAlign = 64;
 // Large blocks ask for huge pages: 512 times fewer page faults and entries of the page table's cache.
-constexpr int64_t kHuge = 4 << 20, kHugePage = 2 << 20;
+constexpr int64_t kHuge = 2 << 20, kHugePage = 2 << 20;
 
 // Sizes are rounded up to one of four steps per power of two: at most 25 % is wasted, and near sizes share blocks.
 int64_t size_class(int64_t bytes) {
