@@ -100,6 +100,33 @@ def test_depthwise_3x3_exact(isa, rng, padding):
         assert (tw.grad * probe_w).sum() == (dy * want(x, probe_w)).sum(), (h, w, c)
 
 
+@pytest.mark.parametrize("depth", [2, 3, 4, 5, 6, 7, 8, 9])
+@pytest.mark.parametrize(
+    "options",
+    [{"padding": (1, 1)}, {"padding": (2, 0)}, {"stride": (2, 2), "padding": (1, 1)}, {"dilation": (2, 3)}],
+    ids=str,
+)
+def test_grouped_exact(isa, rng, depth, options):
+    """Few channels to a group, as many out as in, on small integers: y, dx and dw, tolerance zero."""
+    for w, groups in zip((3, 7, 8, 11, 16, 17, 30), (2, 3, 4, 5, 8, 9, 13), strict=True):
+        kernel, c, size = (3, 3 if w < 30 else 2), groups * depth, (2, groups * depth, 6, w + 4)
+        layout = channels_last if w % 2 else np.ascontiguousarray
+        x, probe_x = (layout(rng.integers(-4, 5, size).astype(np.float32)) for _ in range(2))
+        weight, probe_w = (rng.integers(-4, 5, (c, depth, *kernel)).astype(np.float32) for _ in range(2))
+        bias = rng.integers(-4, 5, c).astype(np.float32)
+        tx, tw = fnn.Tensor(x, requires_grad=True), fnn.Tensor(weight, requires_grad=True)
+        y = ops.conv2d(tx, tw, bias, groups=groups, **options)
+
+        def want(x, weight, groups=groups):
+            return reference.conv2d(x.astype(np.float64), weight, groups=groups, **options)
+
+        assert np.array_equal(y.numpy(), want(x, weight) + bias[:, None, None]), (w, groups)
+        dy = rng.integers(-4, 5, y.shape).astype(np.float32)
+        y.backward(dy)
+        assert (tx.grad * probe_x).sum() == (dy * want(probe_x, weight)).sum(), (w, groups)
+        assert (tw.grad * probe_w).sum() == (dy * want(x, probe_w)).sum(), (w, groups)
+
+
 def test_batch_split_gives_the_same_bits(isa, rng):
     layer = nn.Conv2d(7, 20, 3, padding=1)
     x = rng.standard_normal((9, 7, 11, 13)).astype(np.float32)

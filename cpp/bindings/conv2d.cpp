@@ -159,6 +159,8 @@ const char* algorithm_name(Conv2dAlgorithm algorithm) {
       return "direct";
     case Conv2dAlgorithm::dot:
       return "direct, source channels as lanes";
+    case Conv2dAlgorithm::grouped:
+      return "grouped, channels of several groups as lanes";
     case Conv2dAlgorithm::planar:
       return "direct, pixels as lanes";
     case Conv2dAlgorithm::winograd2:

@@ -13,10 +13,23 @@ namespace {
 
 constexpr int64_t kChunkFloats = 1 << 15;  // 128 KB of x: the second pass finds it in L2
 constexpr int64_t kMinChunkRows = 16;      // so that what a chunk leaves behind is small beside it
-constexpr int64_t kWide = 128;             // floats in a wide row, at least
+constexpr int64_t kWide = 64;              // floats in a wide row, at least,
+constexpr int64_t kMaxWide = 1024;         // and where rows are added only for whole vectors, at most
 constexpr int64_t kBlock = 64;             // channels of a task that pools chunks
+// Vectors of a row that go together; what is needed of their channels stays in registers where there are 32. Rows of so
+// many are read and written front to back, longer ones a band of rows at a time. Column by column, memory was no stream
+// to the hardware: 32 MB took three times as long.
+constexpr int kColumns = 4;
+constexpr int64_t kBand = 8;
 
-int64_t fold(int64_t c) { return c == 0 ? 1 : ceil_div(kWide, c); }
+// Rows of a wide row: enough for its width, and a few more where that gives whole vectors.
+int64_t fold(int64_t c) {
+  if (c == 0) return 1;
+  const int64_t least = ceil_div(kWide, c);
+  for (int64_t f = least; f <= 16 && f * c <= kMaxWide; ++f)
+    if (f * c % 16 == 0) return f;
+  return least;
+}
 int64_t wide(int64_t c) { return fold(c) * c; }
 int64_t chunk_rows(int64_t c) { return max64(kMinChunkRows, fold(c) * ceil_div(kChunkFloats, max64(1, wide(c)))); }
 int64_t chunks(int64_t rows, int64_t c) { return c == 0 ? 0 : ceil_div(rows, chunk_rows(c)); }
@@ -28,48 +41,72 @@ void repeat(const float* __restrict from, float otherwise, int64_t c, float* __r
     for (int64_t j = 0; j < c; ++j) to[f * c + j] = from ? from[j] : otherwise;
 }
 
-// sums (S, wide) += over rows: f gives the S terms of the floats [i, i + n) in columns [j, j + n) of a row.
-template <int S, class F>
-[[gnu::always_inline]] inline void add_wide_rows(int64_t rows, int64_t columns, int64_t width, float* sums, F f) {
-  int64_t r = 0;
-  const auto some_rows = [&](int64_t count, int64_t j, int64_t n) __attribute__((always_inline)) {
-    vf total[S];
-    for (int s = 0; s < S; ++s) total[s] = load_n(sums + s * width + j, n);
-    for (int64_t k = 0; k < count; ++k) {
-      vf terms[S];
-      f((r + k) * width + j, j, n, terms);
-      for (int s = 0; s < S; ++s) total[s] += terms[s];
-    }
-    for (int s = 0; s < S; ++s) store_n(sums + s * width + j, total[s], n);
-  };
-  while (r < rows) {
-    const int64_t count = min64(8, rows - r);
+template <int P>
+struct Vectors {
+  static constexpr int value = P;
+};
+
+// f(Vectors<P>, i, rows, j, n) for all of `rows` rows of `width` floats, of which `columns` count: i is the first float
+// of the first row, j the first column of P vectors with n lanes each.
+template <class F>
+[[gnu::always_inline]] inline void in_blocks(int64_t rows, int64_t columns, int64_t width, F f) {
+  const int64_t band = columns <= kColumns * kLanes ? rows : kBand;
+  for (int64_t r = 0; r < rows; r += band) {
+    const int64_t some = min64(band, rows - r);
     int64_t j = 0;
-    for (; j + kLanes <= columns; j += kLanes) {
-      if (count == 8)
-        some_rows(8, j, kLanes);
-      else
-        some_rows(count, j, kLanes);
-    }
-    if (j < columns) some_rows(count, j, columns - j);
-    r += count;
+    for (; j + kColumns * kLanes <= columns; j += kColumns * kLanes) f(Vectors<kColumns>{}, r * width, some, j, kLanes);
+    for (; j < columns; j += kLanes) f(Vectors<1>{}, r * width, some, j, min64(kLanes, columns - j));
   }
 }
 
-// out (S, c) = sums of f over `rows` rows of c floats; `sums` is (S, wide) of scratch.
-template <int S, class F>
-[[gnu::always_inline]] inline void add_rows(int64_t rows, int64_t c, float* sums, float* out, F f) {
+// The same for rows first .. last of c floats, read as wide rows.
+template <class F>
+[[gnu::always_inline]] inline void in_wide_rows(int64_t rows, int64_t c, F f) {
   const int64_t whole = rows / fold(c), left = rows % fold(c), width = wide(c);
-  __builtin_memset(sums, 0, S * width * sizeof(float));
-  add_wide_rows<S>(whole, width, width, sums, f);
+  in_blocks(whole, width, width, f);
   if (left)
-    add_wide_rows<S>(1, left * c, width, sums,
-                     [&](int64_t i, int64_t j, int64_t n, vf* terms)
-                         __attribute__((always_inline)) { f(whole * width + i, j, n, terms); });
+    in_blocks(1, left * c, width,
+              [&](auto vectors, int64_t, int64_t, int64_t j, int64_t n)
+                  __attribute__((always_inline)) { f(vectors, whole * width, 1, j, n); });
+}
+
+// out (S, c) = sums over `rows` rows of c floats; `sums` is (S, wide) of scratch. load(j, n, k) gets what K vectors
+// hold of n channels from column j of a wide row, terms(k, i, n, t) the S terms of floats [i, i + n) there.
+template <int S, int K, class Load, class Terms>
+[[gnu::always_inline]] inline void add_rows(int64_t rows, int64_t c, float* sums, float* out, Load load_k,
+                                            Terms terms) {
+  const int64_t width = wide(c);
+  __builtin_memset(sums, 0, S * width * sizeof(float));
+  in_wide_rows(rows, c,
+               [&](auto vectors, int64_t i, int64_t count, int64_t j, int64_t n) __attribute__((always_inline)) {
+                 constexpr int P = decltype(vectors)::value;
+                 const int64_t lanes = P > 1 ? kLanes : n;
+                 vf k[P][K], total[P][S];
+#pragma GCC unroll 4
+                 for (int p = 0; p < P; ++p) {
+                   load_k(j + p * kLanes, lanes, k[p]);
+#pragma GCC unroll 2
+                   for (int s = 0; s < S; ++s) total[p][s] = load_n(sums + s * width + j + p * kLanes, lanes);
+                 }
+                 for (int64_t r = 0; r < count; ++r) {
+#pragma GCC unroll 4
+                   for (int p = 0; p < P; ++p) {
+                     vf t[S];
+                     terms(k[p], i + r * width + j + p * kLanes, lanes, t);
+#pragma GCC unroll 2
+                     for (int s = 0; s < S; ++s) total[p][s] += t[s];
+                   }
+                 }
+#pragma GCC unroll 4
+                 for (int p = 0; p < P; ++p)
+#pragma GCC unroll 2
+                   for (int s = 0; s < S; ++s) store_n(sums + s * width + j + p * kLanes, total[p][s], lanes);
+               });
+  const int64_t copies = fold(c);
   for (int s = 0; s < S; ++s) {
     for (int64_t j = 0; j < c; ++j) {
       double total = 0;
-      for (int64_t k = 0; k < fold(c); ++k) total += sums[s * width + k * c + j];
+      for (int64_t k = 0; k < copies; ++k) total += sums[s * width + k * c + j];
       out[s * c + j] = (float)total;
     }
   }
@@ -88,16 +125,21 @@ void partial(const BatchNorm& b, int64_t begin, int64_t end, float* scratch) {
     float* out = b.partials + k * 3 * c;
     __builtin_memcpy(out, x, c * sizeof(float));
     repeat(x, 0.0f, c, start);
-    add_rows<1>(rows, c, sums, out + c, [&](int64_t i, int64_t j, int64_t n, vf* terms) __attribute__((always_inline)) {
-      terms[0] = load_n(x + i, n) - load_n(start + j, n);
-    });
+    add_rows<1, 1>(
+        rows, c, sums, out + c,
+        [&](int64_t j, int64_t n, vf* k) __attribute__((always_inline)) { k[0] = load_n(start + j, n); },
+        [&](const vf* k, int64_t i, int64_t n, vf* terms)
+            __attribute__((always_inline)) { terms[0] = load_n(x + i, n) - k[0]; });
     for (int64_t j = 0; j < c; ++j) out[c + j] /= (float)rows;
     repeat(out + c, 0.0f, c, delta);
-    add_rows<1>(rows, c, sums, out + 2 * c,
-                [&](int64_t i, int64_t j, int64_t n, vf* terms) __attribute__((always_inline)) {
-                  const vf d = load_n(x + i, n) - load_n(start + j, n) - load_n(delta + j, n);
-                  terms[0] = d * d;
-                });
+    add_rows<1, 2>(
+        rows, c, sums, out + 2 * c,
+        [&](int64_t j, int64_t n, vf* k)
+            __attribute__((always_inline)) { k[0] = load_n(start + j, n), k[1] = load_n(delta + j, n); },
+        [&](const vf* k, int64_t i, int64_t n, vf* terms) __attribute__((always_inline)) {
+          const vf d = load_n(x + i, n) - k[0] - k[1];
+          terms[0] = d * d;
+        });
   }
 }
 
@@ -135,33 +177,42 @@ void pool_statistics(const BatchNorm& b, int64_t begin, int64_t end, float*) {
   for (int64_t k = begin; k < end; ++k) pool_block(b, k * kBlock, min64(kBlock, b.c - k * kBlock));
 }
 
-// out = f(i, j, n) over all floats [i, i + n) of rows [first, last), of which j is the first's column in a wide row.
-// Four wide rows go together: what f reads of a column is then read once.
-template <class F>
-[[gnu::always_inline]] inline void each_row(int64_t first, int64_t last, int64_t c, float* out, bool past, F f) {
-  constexpr int64_t kTogether = 4;
+// out = apply(k, i, n) over all floats [i, i + n) of rows [first, last), with what load_k(j, n, k) gets of the
+// channels.
+template <int K, class Load, class Apply>
+[[gnu::always_inline]] inline void each_row(int64_t first, int64_t last, int64_t c, float* out, bool past, Load load_k,
+                                            Apply apply) {
   const int64_t width = wide(c);
-  int64_t i = first * c;
-  for (; i + kTogether * width <= last * c; i += kTogether * width) {
-    int64_t j = 0;
-    const auto column = [&](int64_t n, auto put) __attribute__((always_inline)) {
-      vf y[kTogether];
+  in_wide_rows(last - first, c,
+               [&](auto vectors, int64_t i, int64_t count, int64_t j, int64_t n) __attribute__((always_inline)) {
+                 constexpr int P = decltype(vectors)::value;
+                 const int64_t lanes = P > 1 ? kLanes : n;
+                 vf k[P][K];
 #pragma GCC unroll 4
-      for (int64_t r = 0; r < kTogether; ++r) y[r] = f(i + r * width + j, j, n);
+                 for (int p = 0; p < P; ++p) load_k(j + p * kLanes, lanes, k[p]);
+                 for (int64_t r = 0; r < count; ++r) {
 #pragma GCC unroll 4
-      for (int64_t r = 0; r < kTogether; ++r) put(out + i + r * width + j, y[r]);
-    };
-    const int64_t n = width % kLanes;
-    for (; j + kLanes <= width; j += kLanes) column(kLanes, [&](float* p, vf y) { store(p, y, past); });
-    if (n) column(n, [&](float* p, vf y) { store_n(p, y, n); });
-  }
-  for (; i < last * c; i += width) {
-    const int64_t columns = min64(width, last * c - i);
-    for (int64_t j = 0; j < columns; j += kLanes) {
-      const int64_t n = min64(kLanes, columns - j);
-      store_n(out + i + j, f(i + j, j, n), n);
-    }
-  }
+                   for (int p = 0; p < P; ++p) {
+                     const int64_t at = first * c + i + r * width + j + p * kLanes;
+                     const vf y = apply(k[p], at, lanes);
+                     if (P > 1)
+                       store(out + at, y, past);
+                     else
+                       store_n(out + at, y, lanes);
+                   }
+                 }
+               });
+}
+
+// each_row over the chunks [begin, end), from the last to the first: the pass before this one has ended there, and has
+// left in cache what it read last.
+template <int K, class Load, class Apply>
+[[gnu::always_inline]] inline void each_chunk(int64_t begin, int64_t end, int64_t rows, int64_t c, float* out,
+                                              Load load_k, Apply apply) {
+  const int64_t step = chunk_rows(c);
+  const bool past = wide(c) % kLanes == 0 && step % fold(c) == 0 && goes_past(out, rows * c);
+  for (int64_t k = end; k-- > begin;) each_row<K>(k * step, min64((k + 1) * step, rows), c, out, past, load_k, apply);
+  finish_past(past);
 }
 
 // What a pass over the rows needs of each channel, repeated over a wide row: the mean in two floats, weight * rstd,
@@ -169,13 +220,12 @@ template <class F>
 struct Channels {
   const float *high, *low, *scale, *shift;
 
-  [[gnu::always_inline]] vf deviation(vf x, int64_t j, int64_t n) const {
-    return x - load_n(high + j, n) - load_n(low + j, n);
-  }
-  [[gnu::always_inline]] vf normal(vf deviation, int64_t j, int64_t n) const {
-    return fma(deviation, load_n(scale + j, n), load_n(shift + j, n));
+  [[gnu::always_inline]] void load(int64_t j, int64_t n, vf* k) const {
+    k[0] = load_n(high + j, n), k[1] = load_n(low + j, n), k[2] = load_n(scale + j, n), k[3] = load_n(shift + j, n);
   }
 };
+[[gnu::always_inline]] inline vf deviation(const vf* k, vf x) { return x - k[0] - k[1]; }
+[[gnu::always_inline]] inline vf normal(const vf* k, vf deviation) { return fma(deviation, k[2], k[3]); }
 
 Channels channels(const float* statistics, const float* weight, const float* bias, int64_t c, float* scratch) {
   const int64_t width = wide(c);
@@ -189,26 +239,19 @@ Channels channels(const float* statistics, const float* weight, const float* bia
   return {high, low, scale, shift};
 }
 
-// each_row over the chunks [begin, end), from the last to the first: the pass before this one has ended there, and has
-// left in cache what it read last.
-template <class F>
-[[gnu::always_inline]] inline void each_chunk(int64_t begin, int64_t end, int64_t rows, int64_t c, float* out, F f) {
-  const int64_t step = chunk_rows(c);
-  const bool past = wide(c) % kLanes == 0 && step % fold(c) == 0 && goes_past(out, rows * c);
-  for (int64_t k = end; k-- > begin;) each_row(k * step, min64((k + 1) * step, rows), c, out, past, f);
-  finish_past(past);
-}
-
 int64_t forward_scratch(const BatchNorm& b) { return 4 * wide(b.c); }
 
 template <bool relu>
 void normalise(const BatchNorm& b, int64_t begin, int64_t end, float* scratch) {
   const Channels per = channels(b.statistics, b.weight, b.bias, b.c, scratch);
-  each_chunk(begin, end, b.rows, b.c, b.y, [&](int64_t i, int64_t j, int64_t n) __attribute__((always_inline)) {
-    const vf y = per.normal(per.deviation(load_n(b.x + i, n), j, n), j, n);
-    if (relu) return y < vf{} ? vf{} : y;  // as activation.cpp has it: NaN and -0 stay
-    return y;
-  });
+  each_chunk<4>(
+      begin, end, b.rows, b.c, b.y,
+      [&](int64_t j, int64_t n, vf* k) __attribute__((always_inline)) { per.load(j, n, k); },
+      [&](const vf* k, int64_t i, int64_t n) __attribute__((always_inline)) {
+        const vf y = normal(k, deviation(k, load_n(b.x + i, n)));
+        if (relu) return y < vf{} ? vf{} : y;  // as activation.cpp has it: NaN and -0 stay
+        return y;
+      });
 }
 
 void forward(const BatchNorm& b, int64_t begin, int64_t end, float* scratch) {
@@ -220,9 +263,9 @@ int64_t backward_partial_scratch(const BatchNormBackward& b) { return 6 * wide(b
 
 // dy, or what of it comes back through the relu
 template <bool relu>
-[[gnu::always_inline]] inline vf gradient(const Channels& per, vf dy, vf deviation, int64_t j, int64_t n) {
+[[gnu::always_inline]] inline vf gradient(const vf* k, vf dy, vf deviation) {
   if (!relu) return dy;
-  return per.normal(deviation, j, n) <= vf{} ? vf{} : dy;
+  return normal(k, deviation) <= vf{} ? vf{} : dy;
 }
 
 // Of a chunk: sums over its rows of dy and of dy * (x - mean), c floats each.
@@ -233,12 +276,14 @@ void partial_sums(const BatchNormBackward& b, int64_t begin, int64_t end, float*
   for (int64_t k = begin; k < end; ++k) {
     const int64_t first = k * chunk_rows(c), rows = min64(chunk_rows(c), b.rows - first);
     const float *x = b.x + first * c, *dy = b.dy + first * c;
-    add_rows<2>(rows, c, scratch + 4 * wide(c), b.partials + k * 2 * c,
-                [&](int64_t i, int64_t j, int64_t n, vf* terms) __attribute__((always_inline)) {
-                  const vf d = per.deviation(load_n(x + i, n), j, n);
-                  terms[0] = gradient<relu>(per, load_n(dy + i, n), d, j, n);
-                  terms[1] = terms[0] * d;
-                });
+    add_rows<2, 4>(
+        rows, c, scratch + 4 * wide(c), b.partials + k * 2 * c,
+        [&](int64_t j, int64_t n, vf* of) __attribute__((always_inline)) { per.load(j, n, of); },
+        [&](const vf* of, int64_t i, int64_t n, vf* terms) __attribute__((always_inline)) {
+          const vf d = deviation(of, load_n(x + i, n));
+          terms[0] = gradient<relu>(of, load_n(dy + i, n), d);
+          terms[1] = terms[0] * d;
+        });
   }
 }
 
@@ -279,12 +324,18 @@ void pull(const BatchNormBackward& b, int64_t begin, int64_t end, float* scratch
       constant[f * c + j] = -by_dy * (b.sums[j] / (float)b.rows);
     }
   }
-  each_chunk(begin, end, b.rows, c, b.dx, [&](int64_t i, int64_t j, int64_t n) __attribute__((always_inline)) {
-    vf d = {};
-    if (relu || !fixed) d = per.deviation(load_n(b.x + i, n), j, n);
-    const vf dy = gradient<relu>(per, load_n(b.dy + i, n), d, j, n), by_dy = load_n(per.scale + j, n);
-    return fixed ? dy * by_dy : fma(dy, by_dy, fma(d, load_n(by_x + j, n), load_n(constant + j, n)));
-  });
+  each_chunk<6>(
+      begin, end, b.rows, c, b.dx,
+      [&](int64_t j, int64_t n, vf* k) __attribute__((always_inline)) {
+        per.load(j, n, k);
+        k[4] = load_n(by_x + j, n), k[5] = load_n(constant + j, n);
+      },
+      [&](const vf* k, int64_t i, int64_t n) __attribute__((always_inline)) {
+        vf d = {};
+        if (relu || !fixed) d = deviation(k, load_n(b.x + i, n));
+        const vf dy = gradient<relu>(k, load_n(b.dy + i, n), d);
+        return fixed ? dy * k[2] : fma(dy, k[2], fma(d, k[4], k[5]));
+      });
 }
 
 void backward(const BatchNormBackward& b, int64_t begin, int64_t end, float* scratch) {

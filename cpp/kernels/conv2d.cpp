@@ -140,7 +140,7 @@ void forward(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch)
 
 int64_t workspace(const Conv2d& g) {
   if (conv2d_winograd_side(g)) return winograd_workspace(g);
-  if (conv2d_is_depthwise(g)) return (g.kh * g.kw + 1) * g.c;
+  if (conv2d_is_depthwise(g)) return depthwise_workspace(g, true);
   return g.groups * panel_count(group_outputs(g)) * forward_panel_floats(g);
 }
 

@@ -8,8 +8,18 @@ namespace FASTNN_ISA {
 
 namespace {
 
-// One filter per channel: vectors run over the channels, there is nothing to multiply as matrices.
-inline bool conv2d_is_depthwise(const Conv2d& g) { return g.groups == g.c && g.k == g.c && g.c > 1; }
+// One filter per channel, or groups of few channels, as many out as in: vectors run over the channels of several
+// groups, there is nothing to multiply as matrices. More than half a vector of channels fills the tiles of matrices as
+// well.
+inline bool conv2d_is_depthwise(const Conv2d& g) {
+  return g.groups > 1 && g.k == g.c && (g.c == g.groups || (kPermutes && g.c > 0 && 2 * g.c <= kLanes * g.groups));
+}
+// Channels in a vector: whole groups.
+inline int64_t conv2d_span(const Conv2d& g) {
+  const int64_t depth = g.c / g.groups;
+  return kLanes / depth * depth;
+}
+inline int64_t conv2d_spans(const Conv2d& g) { return g.c == 0 ? 0 : ceil_div(g.c, conv2d_span(g)); }
 
 // Source rows (columns) that `n` output rows (columns) see.
 inline int64_t conv2d_extent(int64_t n, int64_t stride, int64_t dilation, int64_t taps) {
@@ -44,8 +54,11 @@ inline bool conv2d_prefers_planes(int64_t outputs, int64_t cols, int64_t halo) {
 inline Conv2dAlgorithm conv2d_winograd_algorithm(const Conv2d& g) {
   return conv2d_winograd_side(g) == 4 ? Conv2dAlgorithm::winograd4 : Conv2dAlgorithm::winograd2;
 }
+inline Conv2dAlgorithm conv2d_lanewise(const Conv2d& g) {
+  return g.c == g.groups ? Conv2dAlgorithm::depthwise : Conv2dAlgorithm::grouped;
+}
 inline Conv2dAlgorithm conv2d_algorithm(const Conv2d& g) {
-  if (conv2d_is_depthwise(g)) return Conv2dAlgorithm::depthwise;
+  if (conv2d_is_depthwise(g)) return conv2d_lanewise(g);
   if (conv2d_winograd_side(g)) return conv2d_winograd_algorithm(g);
   if (g.groups == 1 && conv2d_prefers_dots(g.k, g.c)) return Conv2dAlgorithm::dot;
   if (g.groups == 1 && g.stride_h == 1 && g.stride_w == 1 &&
@@ -54,7 +67,7 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2d& g) {
   return Conv2dAlgorithm::direct;
 }
 inline Conv2dAlgorithm conv2d_input_algorithm(const Conv2d& g) {
-  if (conv2d_is_depthwise(g)) return Conv2dAlgorithm::depthwise;
+  if (conv2d_is_depthwise(g)) return conv2d_lanewise(g);
   if (conv2d_winograd_side(g)) return conv2d_winograd_algorithm(g);
   if (g.groups == 1 && conv2d_prefers_dots(g.c, g.k)) return Conv2dAlgorithm::dot;
   if (g.groups == 1 &&  // the phases of a stride move by one pixel
@@ -63,7 +76,7 @@ inline Conv2dAlgorithm conv2d_input_algorithm(const Conv2d& g) {
   return Conv2dAlgorithm::direct;
 }
 inline Conv2dAlgorithm conv2d_weight_algorithm(const Conv2d& g) {
-  if (conv2d_is_depthwise(g)) return Conv2dAlgorithm::depthwise;
+  if (conv2d_is_depthwise(g)) return conv2d_lanewise(g);
   return conv2d_winograd_side(g) == 4 ? Conv2dAlgorithm::winograd4 : Conv2dAlgorithm::direct;
 }
 
@@ -99,11 +112,12 @@ int64_t winograd_reduce_tasks(const Conv2d&);
 void winograd_reduce(const Conv2dBackwardWeight&, int64_t begin, int64_t end);
 
 // conv2d_depthwise.cpp, conv2d_depthwise_weight.cpp: the same kernels where conv2d_is_depthwise.
+int64_t depthwise_workspace(const Conv2d&, bool with_bias);
 void depthwise_pack_forward(const Conv2dForward&);
 void depthwise_pack_backward(const Conv2dBackwardInput&);
 void depthwise_forward(const Conv2dForward&, int64_t n, int64_t first_row, int64_t last_row, float* scratch);
 void depthwise_backward_input(const Conv2dBackwardInput&, int64_t n, int64_t first, int64_t last);  // rows of a phase
-// Channels c0 .. c0 + channels; scratch: channels * (kh * kw + (x_nchw ? h * w : 0)) floats.
+// Channels c0 .. c0 + channels, whole groups; scratch: channels * (kh * kw * c / groups + (x_nchw ? h * w : 0)) floats.
 void depthwise_backward_weight(const Conv2dBackwardWeight&, int64_t first_image, int64_t last_image, int64_t c0,
                                int64_t channels, float* partial, float* scratch);
 

@@ -75,6 +75,10 @@ template <int R, int V>
 [[gnu::noinline]] void pass_tile(const Pass& p, Range rows, const float* source, const float* bias, const float* packed,
                                  float* out, int64_t columns) {
   const int64_t width = panel_width(p.outputs);
+  // Fetched while the sums grow: the stores of a tile would wait for its lines one by one.
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i)
+    for (int j = 0; j < V; ++j) __builtin_prefetch(out + i * p.out_pixel + j * kLanes, 1);
   vf acc[R][V];
   start_tile(acc, bias);
   // Neighbouring taps of a row are neighbouring memory unless channels are grouped or taps dilated: one long run.

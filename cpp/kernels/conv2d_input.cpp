@@ -96,7 +96,7 @@ int64_t group_floats(const Conv2d& g) {
 
 int64_t workspace(const Conv2d& g) {
   if (conv2d_winograd_side(g)) return winograd_input_workspace(g);
-  return conv2d_is_depthwise(g) ? g.kh * g.kw * g.c : g.groups * group_floats(g);
+  return conv2d_is_depthwise(g) ? depthwise_workspace(g, false) : g.groups * group_floats(g);
 }
 
 void pack(const Conv2dBackwardInput& a, int64_t begin, int64_t end, float*) {

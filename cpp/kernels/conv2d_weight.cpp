@@ -30,9 +30,9 @@ int64_t chunk_count(const Conv2d& g) {
 }
 
 // Units of dw that are computed alone: one row of taps of one group, one panel of its output channels. With a filter
-// per channel, a vector of channels.
+// per channel, or few channels to a group, a vector of channels.
 int64_t unit_count(const Conv2d& g) {
-  return conv2d_is_depthwise(g) ? ceil_div(g.c, kLanes) : g.groups * g.kh * panel_count(g.k / g.groups);
+  return conv2d_is_depthwise(g) ? conv2d_spans(g) : g.groups * g.kh * panel_count(g.k / g.groups);
 }
 
 int64_t part_count(const Conv2d& g) { return min64(unit_count(g), ceil_div(kWantedTasks, chunk_count(g))); }
@@ -61,7 +61,7 @@ Window image_window(const Conv2d& g) {
 
 int64_t partial_scratch(const Conv2dBackwardWeight& a) {
   if (is_winograd(a.g)) return winograd_partial_scratch(a.g);
-  if (conv2d_is_depthwise(a.g)) return a.g.c * (a.g.kh * a.g.kw + (a.g.x_nchw ? a.g.h * a.g.w : 0));
+  if (conv2d_is_depthwise(a.g)) return dw_floats(a.g) + (a.g.x_nchw ? a.g.c * a.g.h * a.g.w : 0);
   const int64_t sums = is_single(a.g) ? kMaxRows * a.g.kh * a.g.kw * 2 * kLanes : 0;
   if (conv2d_reads_in_place(a.g)) return sums;
   const Window win = image_window(a.g);
@@ -175,7 +175,7 @@ void run_partial(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, floa
     const int64_t first = units * part / parts, last = units * (part + 1) / parts;
     float* partial = a.partials + chunk * dw_floats(g);
     if (conv2d_is_depthwise(g)) {
-      const int64_t c0 = first * kLanes, channels = min64(g.c, last * kLanes) - c0;
+      const int64_t c0 = first * conv2d_span(g), channels = min64(g.c, last * conv2d_span(g)) - c0;
       depthwise_backward_weight(a, first_image, last_image, c0, channels, partial, scratch);
       continue;
     }

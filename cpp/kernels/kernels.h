@@ -106,8 +106,10 @@ struct Conv2d {
   bool x_nchw;
   bool direct;  // no Winograd, whatever the shape
 };
-// dot, planar: direct, with source channels or pixels as the lanes, for few output channels (of x in backward_input).
-enum class Conv2dAlgorithm { depthwise, direct, dot, planar, winograd2, winograd4 };  // of tiles of 2x2, 4x4
+// dot, planar: direct, with source channels or pixels as the lanes, for few output channels (of x in backward_input);
+// grouped: as depthwise, with the channels of a few groups as the lanes; winograd2, winograd4: with tiles of 2x2 or 4x4
+// outputs.
+enum class Conv2dAlgorithm { depthwise, direct, dot, grouped, planar, winograd2, winograd4 };
 struct Conv2dForward {
   Conv2d g;
   const float *x, *weight, *bias;

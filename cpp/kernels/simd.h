@@ -27,6 +27,9 @@ constexpr int64_t kLanes = 4;
 constexpr int64_t kRegisters = 16;
 #endif
 
+// Whether permute is a single instruction.
+constexpr bool kPermutes = kLanes > 4;
+
 typedef float vf __attribute__((vector_size(kLanes * 4)));
 typedef int32_t vi __attribute__((vector_size(kLanes * 4)));
 typedef uint32_t vu __attribute__((vector_size(kLanes * 4)));
@@ -128,6 +131,17 @@ typedef uint32_t vu __attribute__((vector_size(kLanes * 4)));
   store(lanes, load_n(p, n));
   for (int64_t i = n; i < kLanes; ++i) lanes[i] = fill;
   return load(lanes);
+#endif
+}
+
+// Lane i of the result is lane at[i] of v, 0 <= at[i] < kLanes.
+[[gnu::always_inline]] inline vf permute(vf v, vi at) {
+#if defined(__AVX512F__)
+  return _mm512_permutexvar_ps((__m512i)at, v);
+#elif defined(__AVX2__)
+  return _mm256_permutevar8x32_ps(v, (__m256i)at);
+#else
+  return vf{v[at[0]], v[at[1]], v[at[2]], v[at[3]]};
 #endif
 }
 
