@@ -94,6 +94,19 @@ template <int R, int V>
     for (int v = 0; v < V; ++v) store(out + r * from.plane + v * kLanes, acc[r][v]);
 }
 
+// Planes of R channels as rows of neighbouring pixels.
+template <int R>
+void store_pixels(const float* planes, const Planes& from, float* out, int64_t out_row, int64_t rows, int64_t cols) {
+  for (int64_t i = 0; i < rows; ++i, planes += from.pitch, out += out_row) {
+    if constexpr (R == 1) {
+      __builtin_memcpy(out, planes, cols * sizeof(float));
+    } else {
+      for (int64_t j = 0; j < cols; j += kLanes)
+        scatter_pairs<R>(planes + j, from.plane, min64(kLanes, cols - j), out + j * R);
+    }
+  }
+}
+
 // As run_pass, from planes; scratch: outputs planes.
 inline void run_planar_pass(const Pass& p, const Planes& from, const float* source, const float* packed, bool with_bias,
                             float* out, int64_t rows, int64_t cols, float* scratch) {
@@ -105,12 +118,11 @@ inline void run_planar_pass(const Pass& p, const Planes& from, const float* sour
       for (int64_t i = 0; i < positions; i += V * kLanes)
         planar_tile<R, V>(p, from, row_taps(p, i / from.pitch, (i + V * kLanes - 1) / from.pitch), source + i,
                           with_bias ? packed : nullptr, packed + (with_bias ? kLanes : 0), scratch + i);
+      if (p.out_pixel == R) store_pixels<R>(scratch, from, out, p.out_row, rows, cols);
     }
   });
-  const bool one = p.outputs == 1 && p.out_pixel == 1;
-  for (int64_t i = 0; one && i < rows; ++i)
-    __builtin_memcpy(out + i * p.out_row, scratch + i * from.pitch, cols * sizeof(float));
-  for (int64_t i = 0; !one && i < rows; ++i)
+  if (p.out_pixel == p.outputs) return;
+  for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < cols; j += kLanes)
       scatter_lanes(scratch + i * from.pitch + j, from.plane, p.outputs, min64(kLanes, cols - j),
                     out + i * p.out_row + j * p.out_pixel, p.out_pixel);

@@ -1,6 +1,7 @@
 // maxpool2d: y (n, oh, ow, c) and the taps taken, from x (n, h, w, c); dx from dy and those taps.
-// Vectors run over the channels. Forward: a task is a block of output rows. Backward: a task is a block of input rows,
-// each made from the output rows whose windows reach it, so nothing is scattered between tasks.
+// Vectors run over the channels, or over whole pixels where several fit a vector. Forward: a task is a block of output
+// rows. Backward: a task is a block of input rows, each made from the output rows whose windows reach it, so nothing is
+// scattered between tasks.
 #include "bytes.h"
 #include "kernels.h"
 
@@ -52,17 +53,45 @@ struct Taps {
   int64_t start, row_step, column_step;
 };
 
-template <class Index>
-[[gnu::noinline]] void pool_lanes(const MaxPool2d& g, const float* x, const Taps& t, int64_t n, float* y,
-                                  Index* index) {
+// n lanes, which read(p) finds where p is the first of them at a tap.
+template <class Read, class Index>
+[[gnu::always_inline]] inline void pool_taps(const MaxPool2d& g, const float* x, const Taps& t, Read read, int64_t n,
+                                             float* y, Index* index) {
   vf largest = splat(-__builtin_inff());
   vi taken = splat_int((int32_t)(t.rows.first * g.kw + t.columns.first));
   for (int64_t ky = t.rows.first; ky < t.rows.last; ++ky)
     for (int64_t kx = t.columns.first; kx < t.columns.last; ++kx)
-      take_larger(load_n(x + t.start + ky * t.row_step + kx * t.column_step, n), (int32_t)(ky * g.kw + kx), largest,
-                  taken);
+      take_larger(read(x + t.start + ky * t.row_step + kx * t.column_step), (int32_t)(ky * g.kw + kx), largest, taken);
   store_n(y, largest, n);
   store_index(index, taken, n);
+}
+
+template <class Index>
+[[gnu::noinline]] void pool_lanes(const MaxPool2d& g, const float* x, const Taps& t, int64_t n, float* y,
+                                  Index* index) {
+  pool_taps(g, x, t, [n](const float* p) { return load_n(p, n); }, n, y, index);
+}
+
+// Few channels: a vector takes `count` output pixels, none if that is less than two. `from` says which float after the
+// first becomes a lane: of x forwards, of dy backwards, where the lanes are those pixels' taps of a row, in `column`.
+struct Pixels {
+  int64_t count;
+  vi from, column;
+};
+
+Pixels pixels_forward(const MaxPool2d& g) {
+  if (g.c == 0 || 2 * g.c > kLanes) return Pixels{0, {}, {}};
+  Pixels p{min64(kLanes / g.c, 1 + (2 * kLanes - g.c) / (g.stride_w * g.c)), {}, {}};  // seen by two vectors of x
+  for (int64_t i = 0; i < p.count * g.c; ++i) p.from[i] = (int32_t)(i / g.c * g.stride_w * g.c + i % g.c);
+  return p;
+}
+
+template <class Index>
+[[gnu::noinline]] void pool_pixels(const MaxPool2d& g, const float* x, const Taps& t, const Pixels& pixels, float* y,
+                                   Index* index) {
+  const vi from = pixels.from;
+  const auto read = [from](const float* p) { return permute(load(p), load(p + kLanes), from); };
+  pool_taps(g, x, t, read, pixels.count * g.c, y, index);
 }
 
 // A whole vector in which nothing is NaN. Otherwise the sum is NaN too (as it may be with infinities of both signs):
@@ -88,13 +117,23 @@ template <class Index>
 }
 
 template <class Index>
-void pool_row(const MaxPool2d& g, const float* x, int64_t oy, float* y, Index* index) {
-  const int64_t top = oy * g.stride_h - g.pad_top;
+void pool_row(const MaxPool2d& g, const float* x, int64_t oy, const Pixels& pixels, float* y, Index* index) {
+  const int64_t top = oy * g.stride_h - g.pad_top, more = pixels.count - 1;
   Taps t{taps_inside(top, g.dilation_h, g.kh, g.h), {}, 0, g.dilation_h * g.w * g.c, g.dilation_w * g.c};
+  // Several pixels from one: their windows lie in the row, what is read lies in the image.
+  const int64_t last_left = g.w - 1 - g.dilation_w * (g.kw - 1) - more * g.stride_w;
+  const int64_t last_start = g.h * g.w * g.c - 2 * kLanes - (t.rows.last - 1) * t.row_step - (g.kw - 1) * t.column_step;
   for (int64_t ox = 0; ox < g.ow; ++ox) {
     const int64_t left = ox * g.stride_w - g.pad_left;
     t.columns = taps_inside(left, g.dilation_w, g.kw, g.w);
     t.start = (top * g.w + left) * g.c;
+    if (more > 0 && ox + more < g.ow && left >= 0 && left <= last_left && t.start <= last_start) {
+      pool_pixels(g, x, t, pixels, y, index);
+      ox += more;
+      y += pixels.count * g.c;
+      index = advance(index, pixels.count * g.c);
+      continue;
+    }
     int64_t c = 0;
     for (; c + kLanes <= g.c; c += kLanes)
       if (!pool_numbers(g, x + c, t, y + c, advance(index, c)))
@@ -114,15 +153,16 @@ int64_t forward_tasks(const MaxPool2dForward& a) {
 void forward(const MaxPool2dForward& a, int64_t begin, int64_t end, float*) {
   const MaxPool2d& g = a.g;
   const int64_t rows = forward_rows(g), row_floats = g.ow * g.c;
+  const Pixels pixels = pixels_forward(g);
   for (int64_t r = begin * rows; r < min64(end * rows, g.n * g.oh); ++r) {
     const float* x = a.x + r / g.oh * g.h * g.w * g.c;
     float* y = a.y + r * row_floats;
     if (a.index8)
-      pool_row(g, x, r % g.oh, y, a.index8 + r * row_floats);
+      pool_row(g, x, r % g.oh, pixels, y, a.index8 + r * row_floats);
     else if (a.index32)
-      pool_row(g, x, r % g.oh, y, a.index32 + r * row_floats);
+      pool_row(g, x, r % g.oh, pixels, y, a.index32 + r * row_floats);
     else
-      pool_row(g, x, r % g.oh, y, (NoIndex*)nullptr);
+      pool_row(g, x, r % g.oh, pixels, y, (NoIndex*)nullptr);
   }
 }
 
@@ -136,11 +176,39 @@ bool covers_columns(const MaxPool2d& g) {
   return g.kw == g.stride_w && (g.kw == 1 || g.dilation_w == 1) && g.ow * g.stride_w - g.pad_left >= g.w;
 }
 
+Pixels pixels_backward(const MaxPool2d& g) {
+  if (g.c == 0 || !is_disjoint(g) || !covers_columns(g) || g.kw * g.c > kLanes) return Pixels{0, {}, {}};
+  Pixels p{kLanes / (g.kw * g.c), {}, {}};
+  for (int64_t i = 0; i < p.count * g.kw * g.c; ++i) {
+    p.from[i] = (int32_t)(i / (g.kw * g.c) * g.c + i % g.c);
+    p.column[i] = (int32_t)(i / g.c % g.kw);
+  }
+  return p;
+}
+
+// spread_row for `pixels.count` output pixels that lie in the row; dx has that much room in its row.
+template <class Index>
+[[gnu::always_inline]] inline void spread_pixels(const MaxPool2d& g, const float* dy, const Index* index, int64_t ky,
+                                                 const Pixels& pixels, float* dx, int64_t room) {
+  const int64_t n = pixels.count * g.c;
+  const vf d = load_n(dy, n), taken = (vf)load_index(index, n);
+  const vi tap = (vi)permute(taken, taken, pixels.from);
+  const vf part = tap == pixels.column + splat_int((int32_t)(ky * g.kw)) ? permute(d, d, pixels.from) : vf{};
+  store_n(dx, part, room > kLanes ? kLanes : n * g.kw);  // what is too much is written again
+}
+
 // Adds to (or writes, where Write) the row of dx what tap row ky of the output row at dy gives it.
 template <bool Write, class Index>
-void spread_row(const MaxPool2d& g, const float* dy, const Index* index, int64_t ky, float* dx) {
+void spread_row(const MaxPool2d& g, const float* dy, const Index* index, int64_t ky, const Pixels& pixels, float* dx) {
   for (int64_t ox = 0; ox < g.ow; ++ox) {
     const int64_t left = ox * g.stride_w - g.pad_left;
+    if (Write && pixels.count > 0 && left >= 0 && ox + pixels.count <= g.ow && left + pixels.count * g.kw <= g.w) {
+      spread_pixels(g, dy, index, ky, pixels, dx + left * g.c, (g.w - left) * g.c);
+      ox += pixels.count - 1;
+      dy += pixels.count * g.c;
+      index += pixels.count * g.c;
+      continue;
+    }
     const Range taps = taps_inside(left, g.dilation_w, g.kw, g.w);
     for (int64_t c = 0; c < g.c; c += kLanes) {
       const int64_t n = min64(kLanes, g.c - c);
@@ -158,7 +226,7 @@ void spread_row(const MaxPool2d& g, const float* dy, const Index* index, int64_t
 }
 
 template <class Index>
-void backward_row(const MaxPool2d& g, const float* dy, const Index* index, int64_t y, float* dx) {
+void backward_row(const MaxPool2d& g, const float* dy, const Index* index, int64_t y, const Pixels& pixels, float* dx) {
   const int64_t at = y + g.pad_top, extent = (g.kh - 1) * g.dilation_h;
   const int64_t first = at <= extent ? 0 : ceil_div(at - extent, g.stride_h), last = min64(g.oh - 1, at / g.stride_h);
   const bool disjoint = is_disjoint(g);
@@ -173,9 +241,9 @@ void backward_row(const MaxPool2d& g, const float* dy, const Index* index, int64
       if (!zeroed) __builtin_memset(dx, 0, g.w * g.c * sizeof(float));
       zeroed = true;
     } else if (disjoint) {
-      spread_row<true>(g, dy + row, index + row, offset / g.dilation_h, dx);
+      spread_row<true>(g, dy + row, index + row, offset / g.dilation_h, pixels, dx);
     } else {
-      spread_row<false>(g, dy + row, index + row, offset / g.dilation_h, dx);
+      spread_row<false>(g, dy + row, index + row, offset / g.dilation_h, pixels, dx);
     }
   }
 }
@@ -189,13 +257,14 @@ int64_t backward_tasks(const MaxPool2dBackward& a) {
 void backward(const MaxPool2dBackward& a, int64_t begin, int64_t end, float*) {
   const MaxPool2d& g = a.g;
   const int64_t rows = backward_rows(g), image = g.oh * g.ow * g.c;
+  const Pixels pixels = pixels_backward(g);
   for (int64_t r = begin * rows; r < min64(end * rows, g.n * g.h); ++r) {
     const int64_t n = r / g.h, y = r % g.h;
     float* dx = a.dx + r * g.w * g.c;
     if (a.index8)
-      backward_row(g, a.dy + n * image, a.index8 + n * image, y, dx);
+      backward_row(g, a.dy + n * image, a.index8 + n * image, y, pixels, dx);
     else
-      backward_row(g, a.dy + n * image, a.index32 + n * image, y, dx);
+      backward_row(g, a.dy + n * image, a.index32 + n * image, y, pixels, dx);
   }
 }
 

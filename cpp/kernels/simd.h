@@ -94,6 +94,21 @@ typedef uint32_t vu __attribute__((vector_size(kLanes * 4)));
 #endif
 }
 
+// Lane i is lane index[i] of a, or index[i] - kLanes of b; 0 <= index < 2 kLanes.
+[[gnu::always_inline]] inline vf permute(vf a, vf b, vi index) {
+#if defined(__AVX512F__)
+  return _mm512_permutex2var_ps(a, (__m512i)index, b);
+#elif defined(__AVX2__)
+  const vf low = _mm256_permutevar8x32_ps(a, (__m256i)index), high = _mm256_permutevar8x32_ps(b, (__m256i)index);
+  return index >= splat_int(kLanes) ? high : low;
+#else
+  float lanes[2 * kLanes];
+  store(lanes, a);
+  store(lanes + kLanes, b);
+  return vf{lanes[index[0]], lanes[index[1]], lanes[index[2]], lanes[index[3]]};
+#endif
+}
+
 // The first n lanes from p, zeros after them; nothing beyond p[n - 1] is read. n >= 0; all lanes if n >= kLanes.
 [[gnu::always_inline]] inline vf load_n(const float* p, int64_t n) {
   if (n >= kLanes) return load(p);

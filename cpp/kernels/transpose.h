@@ -24,17 +24,28 @@ namespace {
 #endif
 }
 
-// v[i][j] <-> v[j][i]. Each round moves the top bit of the row's number to the bottom of the lane's, so after as many
-// rounds as these numbers have bits the two have changed places.
+// One round: the top bit of the row's number moves to the bottom of the lane's, the top bit of the lane's to the bottom
+// of the row's.
+template <int N>
+[[gnu::always_inline]] inline void rotate_bits(vf (&v)[N]) {
+  vf w[N];
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < N / 2; ++i) interleave(v[i], v[i + N / 2], w[2 * i], w[2 * i + 1]);
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < N; ++i) v[i] = w[i];
+}
+
+// v[i][j] <-> v[j][i]: after as many rounds as these numbers have bits the two have changed places.
 [[gnu::always_inline]] inline void transpose(vf (&v)[kLanes]) {
 #pragma GCC unroll 4
-  for (int64_t round = 1; round < kLanes; round *= 2) {
-    vf w[kLanes];
-#pragma GCC unroll 16
-    for (int64_t i = 0; i < kLanes / 2; ++i) interleave(v[i], v[i + kLanes / 2], w[2 * i], w[2 * i + 1]);
-#pragma GCC unroll 16
-    for (int64_t i = 0; i < kLanes; ++i) v[i] = w[i];
-  }
+  for (int64_t round = 1; round < kLanes; round *= 2) rotate_bits(v);
+}
+
+// The same for half as many rows, a round less: lane half * kLanes / 2 + j of v[i] is what was lane 2 i + half of v[j].
+constexpr int kHalfLanes = kLanes / 2;
+[[gnu::always_inline]] inline void turn_half(vf (&v)[kHalfLanes]) {
+#pragma GCC unroll 4
+  for (int64_t round = 2; round < kLanes; round *= 2) rotate_bits(v);
 }
 
 // Lane i of the result is the sum over v[i]: halves are added as in transpose, with half as many vectors every round.
@@ -66,10 +77,42 @@ namespace {
   if (i == count) return;
 #pragma GCC unroll 16
   for (int64_t l = 0; l < kLanes; ++l) v[l] = l < lanes ? load_n(from + l * step + i, count - i) : vf{};
+  if (count - i <= kHalfLanes) {  // the upper half of every vector is zero: so is that of the first round's result
+    vf half[kHalfLanes], zero;
+#pragma GCC unroll 8
+    for (int64_t l = 0; l < kHalfLanes; ++l) interleave(v[l], v[l + kHalfLanes], half[l], zero);
+    turn_half(half);
+#pragma GCC unroll 8
+    for (int64_t l = 0; l < kHalfLanes; ++l)
+      if (i + l < count) store(rows + (i + l) * row_step, half[l]);
+    return;
+  }
   transpose(v);
 #pragma GCC unroll 16
   for (int64_t l = 0; l < kLanes; ++l)
     if (i + l < count) store(rows + (i + l) * row_step, v[l]);
+}
+
+// to[lane * count + i] = rows[i * row_step + lane] for lane < lanes, as scatter_lanes, where there are at most half a
+// vector of rows: pairs of lanes leave as one vector.
+template <int Count>
+[[gnu::noinline]] void scatter_pairs(const float* rows, int64_t row_step, int64_t lanes, float* to) {
+  vf v[kHalfLanes];
+#pragma GCC unroll 8
+  for (int i = 0; i < kHalfLanes; ++i) v[i] = load(rows + (i < Count ? i : 0) * row_step);
+  turn_half(v);
+  vi from = {};  // without the lanes of rows that are not there
+#pragma GCC unroll 16
+  for (int l = 0; l < kLanes; ++l) from[l] = l < Count ? l : (l - Count + kHalfLanes) % kLanes;
+#pragma GCC unroll 8
+  for (int i = 0; i < kHalfLanes; ++i) {
+    const int64_t left = (lanes - 2 * i) * Count;
+    if (left <= 0) return;
+    if (left > kLanes)  // what is too much is written again
+      store(to + 2 * i * Count, permute(v[i], v[i], from));
+    else
+      store_n(to + 2 * i * Count, permute(v[i], v[i], from), min64(left, 2 * Count));
+  }
 }
 
 // to[lane * step + i] = rows[i * row_step + lane] for i < count, lane < lanes; whole vectors of rows are read.
