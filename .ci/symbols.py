@@ -47,7 +47,7 @@ GATES = {
     ("avx512", "block(fastnn::LstmVariantForward"),
 }
 # And Winograd's transforms: the 36 vectors of a tile are more than the registers, once per 6 x 6 multiply-adds of each.
-TRANSFORMS = ("input_tile(", "gradient_tile(")
+TRANSFORMS = ("input_tile<", "gradient_tile(")
 BANNED_FLAGS = re.compile(r"-ffast-math|-Ofast|-funsafe-math|-march=native")
 
 

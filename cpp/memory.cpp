@@ -26,8 +26,8 @@ constexpr int64_t kAlign = 64;
 // 4 KB it waits for the page table as much as for memory.
 constexpr int64_t kHuge = 1 << 20, kHugePage = 2 << 20;
 
-// Sizes are rounded up to one of four steps per power of two: at most 25 % is wasted, and near sizes share blocks. Large
-// ones are whole huge pages, which the system hands out whole.
+// Sizes are rounded up to one of four steps per power of two: at most 25 % is wasted, and near sizes share blocks.
+// Large ones are whole huge pages, which the system hands out whole.
 int64_t size_class(int64_t bytes) {
   if (bytes >= kHuge && bytes <= 4 * kHugePage) return (bytes + kHugePage - 1) / kHugePage * kHugePage;
   if (bytes <= 4 * kAlign) return (bytes + kAlign - 1) / kAlign * kAlign + (bytes == 0 ? kAlign : 0);

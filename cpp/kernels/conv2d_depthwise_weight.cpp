@@ -30,6 +30,7 @@ template <int B, bool grouped, bool whole>
                                             int64_t sums_row) {
   const auto read = [&r](const float* p) { return whole ? load(p) : load_n(p, r.n); };
   const auto gradient = [&](const float* p) { return grouped ? permute(read(p), r.lanes) : read(p); };
+  constexpr int together = !whole && kRegisters == 16 ? 2 : kTogether;  // the mask takes registers too
   vf acc[B];
 #pragma GCC unroll 4
   for (int b = 0; b < B; ++b) acc[b] = read(sums + b * sums_row);
@@ -37,12 +38,12 @@ template <int B, bool grouped, bool whole>
   const float* dy = r.dy + outputs.first * r.dy_pixel;
   int64_t i = outputs.first;
   if (B > 1 && step == 1 && r.stride == 1) {  // neighbours read each pixel once
-    for (; i + kTogether <= outputs.last; i += kTogether, x += kTogether * r.x_pixel, dy += kTogether * r.dy_pixel) {
-      vf pixels[kTogether + B - 1];
+    for (; i + together <= outputs.last; i += together, x += together * r.x_pixel, dy += together * r.dy_pixel) {
+      vf pixels[together + B - 1];
 #pragma GCC unroll 8
-      for (int p = 0; p < kTogether + B - 1; ++p) pixels[p] = read(x + p * r.x_pixel);
+      for (int p = 0; p < together + B - 1; ++p) pixels[p] = read(x + p * r.x_pixel);
 #pragma GCC unroll 8
-      for (int p = 0; p < kTogether; ++p) {
+      for (int p = 0; p < together; ++p) {
         const vf d = gradient(dy + p * r.dy_pixel);
 #pragma GCC unroll 4
         for (int b = 0; b < B; ++b) acc[b] = fma(pixels[p + b], d, acc[b]);
@@ -64,7 +65,7 @@ template <int B, bool grouped, bool whole>
 }
 
 template <int B>
-void add_taps(const Row& r, int64_t at, int64_t step, Range outputs, float* sums, int64_t sums_row) {
+[[gnu::noinline]] void add_taps(const Row& r, int64_t at, int64_t step, Range outputs, float* sums, int64_t sums_row) {
   if (outputs.first >= outputs.last) return;
   if (r.grouped)
     add_taps<B, true, false>(r, at, step, outputs, sums, sums_row);
@@ -161,6 +162,10 @@ template <int T, int E, bool grouped, bool whole>
   const bool left = g.pad_left == 1, right = g.ow + 1 - g.pad_left == g.w, narrow = left && right && g.ow == 1;
   for (int64_t r = 0; r < rows; ++r, image += row, dy += g.ow * g.c) {
     const float *x = image, *d = dy, *last = dy + (g.ow - right) * g.c;
+    for (int64_t p = 0; p < g.ow; ++p) {
+      __builtin_prefetch(image + rows * row + p * pixel, 0, 2);
+      __builtin_prefetch(dy + (rows * g.ow + p) * g.c, 0, 2);
+    }
     if (narrow) {
       near_taps<1, true, true, whole, grouped>(acc, to, x, row, pixel, d, g.c, n);
       continue;

@@ -9,6 +9,7 @@ void fill(Kernels& k) {
   void add_activation(Kernels&); add_activation(k);
   void add_avgpool2d(Kernels&); add_avgpool2d(k);
   void add_batchnorm(Kernels&); add_batchnorm(k);
+  void add_batchnorm_backward(Kernels&); add_batchnorm_backward(k);
   void add_conv2d(Kernels&); add_conv2d(k);
   void add_conv2d_input(Kernels&); add_conv2d_input(k);
   void add_conv2d_weight(Kernels&); add_conv2d_weight(k);
