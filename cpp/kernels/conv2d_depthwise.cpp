@@ -26,10 +26,6 @@ struct Sweep {
   int64_t filter_e, out_row, out_pixel;  // and from one channel of a group, output row, output pixel to the next
 };
 
-// Floats of a strip between a row that is computed and what is fetched meanwhile, source and output: pixel by pixel, they
-// are no stream to the hardware.
-constexpr int64_t kAhead = 1 << 10;
-
 int64_t span_of(int64_t depth) { return kLanes / depth * depth; }
 
 // What a tile has of a vector of n channels, at c0.
@@ -85,12 +81,7 @@ template <int W, bool grouped, bool whole>
 template <int W, bool grouped, bool whole>
 [[gnu::always_inline]] inline void near_tile(const Sweep& s, const Vector& v, const float* source, Range ty, Range seen,
                                              float* out) {
-  const int64_t row = s.tap_h * s.cols * s.channels, ahead = ceil_div(kAhead, W * s.channels);
-#pragma GCC unroll 16
-  for (int i = 0; i < W; ++i) {
-    __builtin_prefetch(source + (2 + ahead) * row + (i + 1) * s.channels);
-    __builtin_prefetch(out + ahead * s.out_row + i * s.out_pixel, 1);
-  }
+  const int64_t row = s.tap_h * s.cols * s.channels;
   vf acc[W];
 #pragma GCC unroll 16
   for (int i = 0; i < W; ++i) acc[i] = v.bias ? load(v.bias) : vf{};
