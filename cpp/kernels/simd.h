@@ -152,7 +152,7 @@ typedef uint32_t vu __attribute__((vector_size(kLanes * 4)));
 // Lane i of the result is lane at[i] of v, 0 <= at[i] < kLanes.
 [[gnu::always_inline]] inline vf permute(vf v, vi at) {
 #if defined(__AVX512F__)
-  return _mm512_permutexvar_ps((__m512i)at, v);
+  return _mm512_maskz_permutexvar_ps(0xffff, (__m512i)at, v);  // the plain form makes GCC 12 warn of its own header
 #elif defined(__AVX2__)
   return _mm256_permutevar8x32_ps(v, (__m256i)at);
 #else
