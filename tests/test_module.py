@@ -4,6 +4,7 @@ import weakref
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import fastnn as fnn
 from fastnn import nn
@@ -126,6 +127,14 @@ def test_state_dict_is_a_copy(rng):
     assert (weight == 7).all()  # written in place: an optimizer's view stays valid
     state["body.0.weight"][:] = 8
     assert (weight == 7).all()
+
+
+def test_state_dict_is_what_safetensors_can_write():
+    state = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Linear(4, 3), nn.LSTM(3, 2)).state_dict()
+    again = safetensors.numpy.load(safetensors.numpy.save(state))  # writes memory as it lies
+    assert sorted(again) == sorted(state)
+    for name, array in state.items():
+        np.testing.assert_array_equal(again[name], array)
 
 
 def test_load_state_dict_converts(rng):

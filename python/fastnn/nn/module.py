@@ -170,8 +170,8 @@ class Module:
                     yield f"{prefix}.{name}" if prefix else name, module, name, value
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all Parameters and buffers by name, in torch's order under torch's names."""
-        return {name: np.array(array) for name, _, _, array in self._state()}
+        """Copies of all Parameters and buffers, C-contiguous, by name, in torch's order under torch's names."""
+        return {name: np.array(array, order="C") for name, _, _, array in self._state()}  # safetensors needs "C"
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
         """Copies arrays, or torch tensors, into the Parameters and buffers of the same names.
