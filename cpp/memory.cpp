@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -29,11 +30,11 @@ constexpr int64_t kHuge = 1 << 20, kHugePage = 2 << 20;
 // Sizes are rounded up to one of four steps per power of two: at most 25 % is wasted, and near sizes share blocks.
 // Large ones are whole huge pages, which the system hands out whole.
 int64_t size_class(int64_t bytes) {
-  if (bytes >= kHuge && bytes <= 4 * kHugePage) return (bytes + kHugePage - 1) / kHugePage * kHugePage;
   if (bytes <= 4 * kAlign) return (bytes + kAlign - 1) / kAlign * kAlign + (bytes == 0 ? kAlign : 0);
   int64_t power = 1;
   while (power * 2 <= bytes) power *= 2;
-  const int64_t step = power / 4;
+  int64_t step = power / 4;
+  if (bytes >= kHuge && step < kHugePage) step = kHugePage;
   return checked_add(bytes, step - 1) / step * step;
 }
 
@@ -60,6 +61,41 @@ struct Chain {
   }
 };
 
+// Large blocks are mappings of their own: an allocator would cut them from its heap, where what alignment leaves over
+// and what is freed between others stay in memory.
+bool is_mapped(int64_t bytes) { return bytes >= kHuge; }
+
+void* map(int64_t bytes) {
+  const int64_t all = checked_add(bytes, kHugePage);  // aligned by cutting off the ends
+  void* mapping = mmap(nullptr, static_cast<size_t>(all), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping == MAP_FAILED) throw std::bad_alloc();
+  char* first = static_cast<char*>(mapping);
+  const auto before = static_cast<int64_t>(-reinterpret_cast<uintptr_t>(first) & (kHugePage - 1));
+  if (before) munmap(first, static_cast<size_t>(before));
+  munmap(first + before + bytes, static_cast<size_t>(all - before - bytes));
+#if defined(MADV_HUGEPAGE)
+  madvise(first + before, static_cast<size_t>(bytes), MADV_HUGEPAGE);  // a hint: may fail
+#endif
+  return first + before;
+}
+
+// Of a size that size_class gave. A block larger than the machine's memory is refused here: a system that overcommits
+// would grant it, and end the process when the block is filled.
+void* allocate(int64_t bytes) {
+  static const int64_t limit = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  if (bytes > limit && limit > 0) throw std::bad_alloc();
+  void* block = is_mapped(bytes) ? map(bytes) : std::aligned_alloc(kAlign, static_cast<size_t>(bytes));
+  if (!block) throw std::bad_alloc();
+  return block;
+}
+
+void deallocate(void* block, int64_t bytes) {
+  if (is_mapped(bytes))
+    munmap(block, static_cast<size_t>(bytes));
+  else
+    std::free(block);
+}
+
 struct Cache {
   std::mutex mutex;
   Chain<&Block::older, &Block::newer> free_blocks;
@@ -81,7 +117,7 @@ struct Cache {
   void drop_oldest() {
     Block* b = free_blocks.oldest;
     remove(b);
-    std::free(b->data);
+    deallocate(b->data, b->bytes);
     delete b;
   }
 
@@ -101,25 +137,15 @@ Cache& cache() {
 }
 
 struct Arena {
-  float* data = nullptr;
-  int64_t floats = 0;
-  ~Arena() { std::free(data); }
-};
+  void* data = nullptr;
+  int64_t bytes = 0;
 
-// A block larger than the machine's memory is refused here: a system that overcommits would grant it, and end the
-// process when the block is filled.
-void* allocate(int64_t bytes) {
-  static const int64_t limit = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-  if (bytes > limit && limit > 0) throw std::bad_alloc();
-  const int64_t align = bytes >= kHuge ? kHugePage : kAlign;
-  const int64_t whole = checked_add(bytes, align - 1) / align * align;
-  void* block = std::aligned_alloc(static_cast<size_t>(align), static_cast<size_t>(whole));
-  if (!block) throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-  if (bytes >= kHuge) madvise(block, static_cast<size_t>(whole), MADV_HUGEPAGE);  // a hint: may fail
-#endif
-  return block;
-}
+  void clear() {
+    if (data) deallocate(data, bytes);
+    data = nullptr, bytes = 0;
+  }
+  ~Arena() { clear(); }
+};
 
 }  // namespace
 
@@ -187,14 +213,14 @@ void unlock_cache() { cache().mutex.unlock(); }
 
 float* scratch(int64_t floats) {
   static thread_local Arena arena;
-  if (floats > arena.floats) {
-    std::free(arena.data);
-    arena.data = nullptr;
-    arena.floats = 0;
-    arena.data = static_cast<float*>(allocate(size_class(checked_mul(floats, 4))));
-    arena.floats = floats;
+  const int64_t bytes = checked_mul(floats, 4);
+  if (bytes > arena.bytes) {
+    arena.clear();
+    const int64_t rounded = size_class(bytes);
+    arena.data = allocate(rounded);
+    arena.bytes = rounded;
   }
-  return arena.data;
+  return static_cast<float*>(arena.data);
 }
 
 }  // namespace fastnn

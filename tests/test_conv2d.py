@@ -127,6 +127,49 @@ def test_grouped_exact(isa, rng, depth, options):
         assert (tw.grad * probe_w).sum() == (dy * want(x, probe_w)).sum(), (w, groups)
 
 
+@pytest.mark.parametrize("few", [1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 5), (5, 4)], ids=str)
+def test_few_channels_exact(isa, rng, few, kernel):
+    """Channels that fill less than half a vector, on either side, on small integers: y, dx and dw, tolerance zero."""
+    for w in (6, 15, 16, 17, 31, 40):
+        for c, k in ((few, 5), (few, 16), (3, few), (16, few)):
+            padding, dilation = (int(rng.integers(0, 3)), int(rng.integers(0, 3))), (int(rng.integers(1, 3)), 1)
+            options = {"padding": padding, "dilation": dilation}
+            layout = channels_last if w % 2 else np.ascontiguousarray
+            x, probe_x = (layout(rng.integers(-4, 5, (3, c, 9, w)).astype(np.float32)) for _ in range(2))
+            weight, probe_w = (rng.integers(-4, 5, (k, c, *kernel)).astype(np.float32) for _ in range(2))
+            tx, tw = fnn.Tensor(x, requires_grad=True), fnn.Tensor(weight, requires_grad=True)
+            y = ops.conv2d(tx, tw, **options)
+
+            def want(x, weight, options=options):
+                return reference.conv2d(x.astype(np.float64), weight, **options)
+
+            assert np.array_equal(y.numpy(), want(x, weight)), (w, c, k, options)
+            dy = rng.integers(-4, 5, y.shape).astype(np.float32)
+            y.backward(dy)
+            assert (tx.grad * probe_x).sum() == (dy * want(probe_x, weight)).sum(), (w, c, k, options)
+            assert (tw.grad * probe_w).sum() == (dy * want(x, probe_w)).sum(), (w, c, k, options)
+
+
+@pytest.mark.parametrize("few", [1, 2, 6])
+def test_inf_reaches_the_taps_that_see_it(isa, few):
+    """What kernels compute beyond the end of a row, to fill vectors, is zero times a pixel elsewhere: never NaN."""
+    x, weight = np.ones((2, few, 4, 21), np.float32), np.ones((few, few, 3, 5), np.float32)
+    x[..., 0, 0] = x[..., -1] = np.inf  # seen by the first tap and the last column of taps
+    tw = fnn.Tensor(weight, requires_grad=True)
+    tx = fnn.Tensor(np.ones_like(x), requires_grad=True)
+    y = ops.conv2d(fnn.Tensor(x), tw)
+    y.backward(np.ones(y.shape, np.float32))
+    seen = np.zeros(weight.shape, bool)
+    seen[..., 0, 0] = seen[..., 4] = True
+    np.testing.assert_array_equal(tw.grad, np.where(seen, np.inf, 2 * 2 * 17))
+    dy = np.ones(y.shape, np.float32)
+    dy[..., 0] = np.inf
+    ops.conv2d(tx, weight).backward(dy)
+    assert np.isinf(tx.grad[..., :5]).all()
+    assert np.isfinite(tx.grad[..., 5:]).all()
+
+
 def test_batch_split_gives_the_same_bits(isa, rng):
     layer = nn.Conv2d(7, 20, 3, padding=1)
     x = rng.standard_normal((9, 7, 11, 13)).astype(np.float32)

@@ -163,6 +163,8 @@ const char* algorithm_name(Conv2dAlgorithm algorithm) {
       return "grouped, channels of several groups as lanes";
     case Conv2dAlgorithm::planar:
       return "direct, pixels as lanes";
+    case Conv2dAlgorithm::spread:
+      return "direct, channels of a row of taps as lanes";
     case Conv2dAlgorithm::winograd2:
       return "Winograd F(2x2, 3x3)";
     case Conv2dAlgorithm::winograd4:

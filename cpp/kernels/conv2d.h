@@ -49,6 +49,17 @@ inline bool conv2d_prefers_dots(int64_t outputs, int64_t depth) {
 inline bool conv2d_prefers_planes(int64_t outputs, int64_t cols, int64_t halo) {
   return 2 * outputs <= kLanes && outputs * (cols + halo) <= kLanes * cols;
 }
+// In the input gradient a row of taps may fill one vector or two, to four fifths at least.
+inline bool conv2d_prefers_spread(const Conv2d& g) {
+  const int64_t floats = g.kw * g.c;
+  return g.groups == 1 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_w == 1 && 2 * g.c <= kLanes && g.c > 0 &&
+         floats <= 2 * kLanes && 5 * floats >= 4 * ceil_div(floats, kLanes) * kLanes;
+}
+// In the gradient of the filters, rows of pixels are filled up to whole vectors.
+inline bool conv2d_weight_prefers_planes(const Conv2d& g) {
+  return g.groups == 1 && g.stride_h == 1 && g.stride_w == 1 && 2 * g.k <= kLanes &&
+         4 * g.k * ceil_div(g.ow, kLanes) <= 3 * g.ow;
+}
 
 // The algorithms, from the shape of one sample and of the filters only.
 inline Conv2dAlgorithm conv2d_winograd_algorithm(const Conv2d& g) {
@@ -69,6 +80,7 @@ inline Conv2dAlgorithm conv2d_algorithm(const Conv2d& g) {
 inline Conv2dAlgorithm conv2d_input_algorithm(const Conv2d& g) {
   if (conv2d_is_depthwise(g)) return conv2d_lanewise(g);
   if (conv2d_winograd_side(g)) return conv2d_winograd_algorithm(g);
+  if (conv2d_prefers_spread(g)) return Conv2dAlgorithm::spread;
   if (g.groups == 1 && conv2d_prefers_dots(g.c, g.k)) return Conv2dAlgorithm::dot;
   if (g.groups == 1 &&  // the phases of a stride move by one pixel
       conv2d_prefers_planes(g.c, ceil_div(g.w, g.stride_w), (g.kw - 1) * g.dilation_w / g.stride_w + 1))
@@ -77,7 +89,8 @@ inline Conv2dAlgorithm conv2d_input_algorithm(const Conv2d& g) {
 }
 inline Conv2dAlgorithm conv2d_weight_algorithm(const Conv2d& g) {
   if (conv2d_is_depthwise(g)) return conv2d_lanewise(g);
-  return conv2d_winograd_side(g) == 4 ? Conv2dAlgorithm::winograd4 : Conv2dAlgorithm::direct;
+  if (conv2d_winograd_side(g) == 4) return Conv2dAlgorithm::winograd4;
+  return conv2d_weight_prefers_planes(g) ? Conv2dAlgorithm::planar : Conv2dAlgorithm::direct;
 }
 
 // Whether a kernel can read x in place: channels-last, and no tap falls outside the image.
@@ -110,6 +123,13 @@ int64_t winograd_partial_scratch(const Conv2d&);
 void winograd_partial(const Conv2dBackwardWeight&, int64_t begin, int64_t end, float* scratch);
 int64_t winograd_reduce_tasks(const Conv2d&);
 void winograd_reduce(const Conv2dBackwardWeight&, int64_t begin, int64_t end);
+
+// conv2d_planar_weight.cpp: backward_weight where it is planar. One image; units `begin` to `end` of dw, tiles of its
+// rows in the order of `partial` [ky][kx][c][k]; first: the image starts the sums.
+int64_t planar_weight_units(const Conv2d&);
+int64_t planar_weight_scratch(const Conv2d&);
+void planar_backward_weight(const Conv2dBackwardWeight&, int64_t n, bool first, int64_t begin, int64_t end,
+                            float* partial, float* scratch);
 
 // conv2d_depthwise.cpp, conv2d_depthwise_weight.cpp: the same kernels where conv2d_is_depthwise.
 int64_t depthwise_workspace(const Conv2d&, bool with_bias);

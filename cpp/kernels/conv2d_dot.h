@@ -43,18 +43,11 @@ template <int R, int P>
   }
 }
 
-// The sums over the lanes, kLanes of them at a time.
+// The sums over the lanes.
 template <int R, int P>
 [[gnu::always_inline]] inline void store_dots(const vf (&acc)[P * R], const float* bias, float* out, int64_t pixel) {
-  constexpr int kGroups = (P * R + kLanes - 1) / kLanes;
-  float sums[kGroups * kLanes];
-#pragma GCC unroll 8
-  for (int g = 0; g < kGroups; ++g) {
-    vf v[kLanes];
-#pragma GCC unroll 16
-    for (int l = 0; l < kLanes; ++l) v[l] = g * kLanes + l < P * R ? acc[g * kLanes + l] : vf{};
-    store(sums + g * kLanes, sum_lanes(v));
-  }
+  float sums[kSums<P * R>];
+  sum_all_lanes(acc, sums);
   for (int q = 0; q < P; ++q)
     for (int r = 0; r < R; ++r) out[q * pixel + r] = bias ? sums[q * R + r] + bias[r] : sums[q * R + r];
 }

@@ -1,18 +1,21 @@
 // conv2d_backward_input: dx (n, h, w, c) from dy (n, oh, ow, k) and w (k, c / groups, kh, kw).
 // Pixels of dx that meet the same taps form phases (conv2d_phase.h), each a regular grid again.
-// Few input channels leave most lanes of a vector empty: there the lanes are output channels (conv2d_dot.h) or pixels
-// (conv2d_planar.h).
+// Few input channels leave most lanes of a vector empty: there the lanes are output channels (conv2d_dot.h), pixels
+// (conv2d_planar.h), or the channels of a row of taps (conv2d_spread.h).
 #include "conv2d.h"
 #include "conv2d_direct.h"
 #include "conv2d_dot.h"
 #include "conv2d_phase.h"
 #include "conv2d_planar.h"
+#include "conv2d_spread.h"
 #include "kernels.h"
 #include "window.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
+
+bool is_spread(const Conv2d& g) { return conv2d_input_algorithm(g) == Conv2dAlgorithm::spread; }
 
 // First output row any phase reads for j = 0, and how many more than one are read.
 int64_t lowest_row(int64_t pad, int64_t stride, int64_t dilation, int64_t taps) {
@@ -51,17 +54,18 @@ Window window(const Conv2d& g, int64_t first, int64_t rows) {
 
 int64_t scratch_floats(const Conv2dBackwardInput& a) {
   if (conv2d_winograd_side(a.g)) return winograd_input_scratch(a);
+  if (is_spread(a.g)) return spread_scratch(a.g);
   const Window win = window(a.g, 0, task_rows(a.g));
   if (conv2d_input_algorithm(a.g) == Conv2dAlgorithm::planar) return planar_scratch(win, a.g.k, a.g.c);
   return win.rows * win.cols * a.g.k;
 }
 
 // packed [group][phase y][phase x][panel][(ky, kx descending, k)][width]: transposed, each phase with its own taps;
-// planar: (k, ky, kx), dot: see conv2d_dot.h
+// planar: (k, ky, kx), dot and spread: see there
 int64_t pack_tasks(const Conv2dBackwardInput& a) {
   if (a.g.n == 0) return 0;
   if (conv2d_winograd_side(a.g)) return winograd_input_pack_tasks(a.g);
-  return conv2d_is_depthwise(a.g) ? 1 : a.g.groups * panel_count(group_depth(a.g));
+  return conv2d_is_depthwise(a.g) || is_spread(a.g) ? 1 : a.g.groups * panel_count(group_depth(a.g));
 }
 
 void pack_phase(const Conv2dBackwardInput& a, int64_t group, int64_t panel, const Phase& py, const Phase& px,
@@ -96,12 +100,14 @@ int64_t group_floats(const Conv2d& g) {
 
 int64_t workspace(const Conv2d& g) {
   if (conv2d_winograd_side(g)) return winograd_input_workspace(g);
+  if (is_spread(g)) return g.kh * g.k * spread_width(g);
   return conv2d_is_depthwise(g) ? depthwise_workspace(g, false) : g.groups * group_floats(g);
 }
 
 void pack(const Conv2dBackwardInput& a, int64_t begin, int64_t end, float*) {
   const Conv2d& g = a.g;
   if (conv2d_winograd_side(g)) return winograd_input_pack(a, begin, end);
+  if (is_spread(g)) return pack_spread(a);
   if (conv2d_is_depthwise(g)) return depthwise_pack_backward(a);
   const int64_t panels = panel_count(group_depth(g)), tap_floats = group_outputs(g) * panel_width(group_depth(g));
   for (int64_t task = begin; task < end; ++task) {
@@ -180,6 +186,8 @@ void run(const Conv2dBackwardInput& a, int64_t begin, int64_t end, float* scratc
     const int64_t n = task / parts / blocks, first = task / parts % blocks * block, last = min64(all, first + block);
     if (conv2d_is_depthwise(a.g))
       depthwise_backward_input(a, n, first, last);
+    else if (is_spread(a.g))
+      run_spread(a, n, first, last, scratch);
     else
       run_block(a, n, first, last - first, task % parts, scratch);
   }

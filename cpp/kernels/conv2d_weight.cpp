@@ -21,6 +21,7 @@ constexpr int64_t kAhead = 4;                // channels that the reduction fetc
 constexpr int64_t kPartialFloats = 1 << 22;  // 16 MB for all copies of dw
 
 bool is_winograd(const Conv2d& g) { return conv2d_weight_algorithm(g) == Conv2dAlgorithm::winograd4; }
+bool is_planar(const Conv2d& g) { return conv2d_weight_algorithm(g) == Conv2dAlgorithm::planar; }
 
 int64_t dw_floats(const Conv2d& g) { return g.k * (g.c / g.groups) * g.kh * g.kw; }
 
@@ -30,8 +31,9 @@ int64_t chunk_count(const Conv2d& g) {
 }
 
 // Units of dw that are computed alone: one row of taps of one group, one panel of its output channels. With a filter
-// per channel, or few channels to a group, a vector of channels.
+// per channel, or few channels to a group, a vector of channels. With pixels as lanes, a tile of rows.
 int64_t unit_count(const Conv2d& g) {
+  if (is_planar(g)) return planar_weight_units(g);
   return conv2d_is_depthwise(g) ? conv2d_spans(g) : g.groups * g.kh * panel_count(g.k / g.groups);
 }
 
@@ -62,6 +64,7 @@ Window image_window(const Conv2d& g) {
 int64_t partial_scratch(const Conv2dBackwardWeight& a) {
   if (is_winograd(a.g)) return winograd_partial_scratch(a.g);
   if (conv2d_is_depthwise(a.g)) return dw_floats(a.g) + (a.g.x_nchw ? a.g.c * a.g.h * a.g.w : 0);
+  if (is_planar(a.g)) return planar_weight_scratch(a.g);
   const int64_t sums = is_single(a.g) ? kMaxRows * a.g.kh * a.g.kw * 2 * kLanes : 0;
   if (conv2d_reads_in_place(a.g)) return sums;
   const Window win = image_window(a.g);
@@ -181,6 +184,10 @@ void run_partial(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, floa
     }
     if (g.n == 0) __builtin_memset(partial, 0, dw_floats(g) * sizeof(float));
     for (int64_t n = first_image; n < last_image; ++n) {
+      if (is_planar(g)) {
+        planar_backward_weight(a, n, n == first_image, first, last, partial, scratch);
+        continue;
+      }
       int64_t row_floats;
       const Image image = image_at(a, n, n == first_image, scratch, row_floats);
       for (int64_t unit = first; unit < last; ++unit) weight_unit(g, image, row_floats, unit, partial);

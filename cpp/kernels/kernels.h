@@ -107,9 +107,9 @@ struct Conv2d {
   bool direct;  // no Winograd, whatever the shape
 };
 // dot, planar: direct, with source channels or pixels as the lanes, for few output channels (of x in backward_input);
-// grouped: as depthwise, with the channels of a few groups as the lanes; winograd2, winograd4: with tiles of 2x2 or 4x4
-// outputs.
-enum class Conv2dAlgorithm { depthwise, direct, dot, grouped, planar, winograd2, winograd4 };
+// spread: direct, with the channels of x in a row of taps as the lanes; grouped: as depthwise, with the channels of a
+// few groups as the lanes; winograd2, winograd4: with tiles of 2x2 or 4x4 outputs.
+enum class Conv2dAlgorithm { depthwise, direct, dot, grouped, planar, spread, winograd2, winograd4 };
 struct Conv2dForward {
   Conv2d g;
   const float *x, *weight, *bias;

@@ -62,6 +62,20 @@ constexpr int kHalfLanes = kLanes / 2;
   return v[0];
 }
 
+// sums[i] = the sum over the lanes of v[i], i < N; sums has room for whole vectors.
+template <int N>
+constexpr int kSums = (N + kLanes - 1) / kLanes * kLanes;
+template <int N>
+[[gnu::always_inline]] inline void sum_all_lanes(const vf (&v)[N], float (&sums)[kSums<N>]) {
+#pragma GCC unroll 8
+  for (int first = 0; first < N; first += kLanes) {
+    vf part[kLanes];
+#pragma GCC unroll 16
+    for (int l = 0; l < kLanes; ++l) part[l] = first + l < N ? v[first + l] : vf{};
+    store(sums + first, sum_lanes(part));
+  }
+}
+
 // rows[i * row_step + lane] = from[lane * step + i] for i < count, lane < lanes; the other lanes become zero.
 [[gnu::noinline]] inline void gather_lanes(const float* from, int64_t step, int64_t count, int64_t lanes, float* rows,
                                            int64_t row_step) {
