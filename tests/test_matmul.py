@@ -52,7 +52,9 @@ def test_views(rng):
 
 
 # m, k, n beyond a block: of rows, of k (in a copy of rows, of columns), of the columns for which it pays to copy.
-@pytest.mark.parametrize(("m", "k", "n"), [(512, 1037, 259), (1024, 515, 130), (129, 1024, 65), (61, 3072, 17)])
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(512, 1037, 259), (1024, 515, 130), (129, 1024, 65), (61, 3072, 17), (1030, 3, 131)]
+)
 def test_layouts_do_not_change_a_bit(isa, rng, m, k, n):
     a, b = rng.integers(-8, 9, (m, k)).astype(np.float32), rng.integers(-8, 9, (k, n)).astype(np.float32)
     assert np.array_equal(ops.matmul(a, b), a.astype(np.int64) @ b.astype(np.int64))

@@ -1,5 +1,5 @@
 // gemm: c (m, n) = a (m, k) . b (k, n) + bias (n). b is packed into panels; a is read in place, or block by block from
-// a copy where that pays; few rows of a take b as it lies instead (gemm_few.h).
+// a copy where that pays; few rows of a, or of b, take b as it lies instead (gemm_few.h).
 //   packed: [panel][bias of the panel][k][width], width = 2 vectors (1 where n fits one), zero-padded columns
 //   copied: rows as rows, columns as [tile][k of the block][kTileRows]
 // A task is a block of rows times a group of panels, and a thread takes the groups of a block together, so that they
@@ -28,11 +28,9 @@ int64_t panels(const Gemm& g) { return ceil_div(g.n, width(g)); }
 int64_t panel_floats(const Gemm& g) { return (g.k + 1) * width(g); }
 int64_t packed_batches(const Gemm& g) { return g.b_batch == 0 ? 1 : g.batch; }
 
-int64_t workspace(const Gemm& g) { return few_rows(g) ? 0 : packed_batches(g) * panels(g) * panel_floats(g); }
+int64_t workspace(const Gemm& g) { return few(g) ? 0 : packed_batches(g) * panels(g) * panel_floats(g); }
 
-int64_t pack_tasks(const Gemm& g) {
-  return g.batch == 0 || g.m == 0 || few_rows(g) ? 0 : packed_batches(g) * panels(g);
-}
+int64_t pack_tasks(const Gemm& g) { return g.batch == 0 || g.m == 0 || few(g) ? 0 : packed_batches(g) * panels(g); }
 
 // Rows [first, last) of b, for the panels [panel, end).
 void pack_rows(const Gemm& g, const float* b, int64_t first, int64_t last, int64_t panel, int64_t end, float* out) {
@@ -146,7 +144,7 @@ int64_t panel_group(const Gemm& g) {
 
 int64_t tasks(const Gemm& g) {
   if (g.m == 0 || g.n == 0) return 0;
-  if (few_rows(g)) return few_tasks(g);
+  if (few(g)) return few_tasks(g);
   return g.batch * row_blocks(g) * ceil_div(panels(g), panel_group(g));
 }
 
@@ -202,7 +200,7 @@ void run_block(const Gemm& g, int64_t batch, int64_t block, int64_t panel, int64
 }
 
 void run(const Gemm& g, int64_t begin, int64_t end, float* scratch) {
-  if (few_rows(g)) return run_few(g, begin, end);
+  if (few(g)) return run_few(g, begin, end);
   const int64_t blocks = row_blocks(g), group = panel_group(g), groups = ceil_div(panels(g), group);
   while (begin < end) {
     const int64_t block = begin / groups, first = begin % groups, last = min64(groups, first + end - begin);

@@ -1,6 +1,8 @@
-// Few rows of a: c (m, n) = a (m, k) . b (k, n) + bias (n), m <= kFewRows, where the rows of b are dense. b is read
-// once, as it lies: to make panels of it, or to make sure that those kept are still its own, would take as long as the
-// product. Sums grow from the bias in the order of k, as they do over panels: the bits are the same.
+// Few rows of a, or few of b: c (m, n) = a (m, k) . b (k, n) + bias (n), m <= kFewRows or k <= kFewDepth, where the
+// rows of b are dense. b is read as it lies, with few of a once: to make panels of it, or to make sure that those kept
+// are still its own, would take as long as the product. With few of b the work is to write c, which goes row by row:
+// tiles of rows write a few lines each of many, which for rows of 4 KB share one set of L1. Sums grow from the bias in
+// the order of k, as they do over panels: the bits are the same.
 #pragma once
 #include "kernels.h"
 #include "tile.h"
@@ -10,17 +12,23 @@ namespace FASTNN_ISA {
 namespace {
 
 constexpr int64_t kFewRows = kRegisters == 32 ? 4 : 2;
-constexpr int64_t kFewWork = 1 << 18;  // multiply-adds a task should have: a few microseconds
+constexpr int64_t kFewDepth = 4;
+constexpr int64_t kFewWork = 1 << 17;  // multiply-adds a task should have: a few microseconds
 constexpr int64_t kWide = 4 * kLanes;  // columns at a time: sums enough to hide the latency of a multiply-add
 constexpr int64_t kRowsOfB = 8;        // rows at a time
 
 bool few_rows(const Gemm& g) { return g.m <= kFewRows && g.b_col == 1; }
+bool few(const Gemm& g) { return (g.m <= kFewRows || g.k <= kFewDepth) && g.b_col == 1; }
 
 // Columns of a task, a multiple of kWide.
 int64_t few_columns(const Gemm& g) {
   return kWide * max64(1, min64(ceil_div(g.n, kWide), ceil_div(kFewWork, kWide * max64(1, g.m * g.k))));
 }
-int64_t few_tasks(const Gemm& g) { return g.batch * ceil_div(g.n, few_columns(g)); }
+// Rows of a task with few of b.
+int64_t shallow_rows(const Gemm& g) { return max64(1, min64(g.m, ceil_div(kFewWork, max64(1, g.n) * max64(1, g.k)))); }
+int64_t few_tasks(const Gemm& g) {
+  return g.batch * (few_rows(g) ? ceil_div(g.n, few_columns(g)) : ceil_div(g.m, shallow_rows(g)));
+}
 
 template <int R, int V>
 [[gnu::always_inline]] inline void start_few(vf (&acc)[R][V], const float* bias, int64_t columns) {
@@ -80,7 +88,18 @@ void few_range(const Gemm& g, int64_t batch, int64_t first, int64_t last) {
   });
 }
 
+void run_shallow(const Gemm& g, int64_t begin, int64_t end) {
+  const int64_t step = shallow_rows(g), blocks = ceil_div(g.m, step);
+  for (int64_t task = begin; task < end; ++task) {
+    const int64_t batch = task / blocks, first = task % blocks * step, last = min64(g.m, first + step);
+    for (int64_t row = first; row < last; ++row)
+      wide_block<1>(g, g.a + batch * g.a_batch + row * g.a_row, g.b + batch * g.b_batch, g.bias,
+                    g.c + batch * g.c_batch + row * g.c_row, g.n);
+  }
+}
+
 void run_few(const Gemm& g, int64_t begin, int64_t end) {
+  if (!few_rows(g)) return run_shallow(g, begin, end);
   const int64_t step = few_columns(g), blocks = ceil_div(g.n, step);
   while (begin < end) {
     const int64_t block = begin % blocks, count = min64(blocks - block, end - begin);
