@@ -22,10 +22,14 @@ inline void pack_spread(const Conv2dBackwardInput& a) {
   const Conv2d& g = a.g;
   const int64_t width = spread_width(g);
   float* out = a.packed;
-  for (int64_t ky = 0; ky < g.kh; ++ky)
-    for (int64_t k = 0; k < g.k; ++k, out += width)
-      for (int64_t j = 0; j < width; ++j)
-        out[j] = j < g.kw * g.c ? a.weight[((k * g.c + j % g.c) * g.kh + ky) * g.kw + j / g.c] : 0.0f;
+  for (int64_t ky = 0; ky < g.kh; ++ky) {
+    for (int64_t k = 0; k < g.k; ++k, out += width) {
+      float* to = out;
+      for (int64_t kx = 0; kx < g.kw; ++kx)
+        for (int64_t c = 0; c < g.c; ++c) *to++ = a.weight[((k * g.c + c) * g.kh + ky) * g.kw + kx];
+      while (to < out + width) *to++ = 0.0f;
+    }
+  }
 }
 
 // row[ox .. ox + R) into their lines.
