@@ -66,12 +66,12 @@ def _successors(code: list[Instruction]) -> dict[int, list[int]]:
 
 def _reached(start: int, edges: dict[int, list[int]], first: int, last: int) -> set[int]:
     """Addresses in [first, last] that can be reached from ``start`` without leaving it."""
-    seen, todo = {start}, [start]
-    while todo:
-        for other in edges[todo.pop()]:
+    seen, waiting = {start}, [start]
+    while waiting:
+        for other in edges[waiting.pop()]:
             if first <= other <= last and other not in seen:
                 seen.add(other)
-                todo.append(other)
+                waiting.append(other)
     return seen
 
 

@@ -291,8 +291,7 @@ void depthwise_backward_weight(const Conv2dBackwardWeight& a, int64_t first_imag
       copy_window(x, g.h, g.w, channels, true, {0, 0, g.h, g.w}, copy);
       x = copy;
     }
-    const auto image = is_near(g) ? near_image : any_image;
-    image(g, heads, x, g.x_nchw ? channels : g.c, dy, channels, sums);
+    (is_near(g) ? near_image : any_image)(g, heads, x, g.x_nchw ? channels : g.c, dy, channels, sums);
   }
   scatter_sums(g, sums, c0, channels, partial);
 }
