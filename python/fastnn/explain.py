@@ -13,6 +13,7 @@ import numpy as np
 
 from fastnn import _core, nn
 from fastnn.bench import copy_bandwidth, fma_peak
+from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.watch import Call, calls_of_layers
 from fastnn.ops.conv2d import padding_sides
@@ -187,13 +188,7 @@ def explain(model: Module, input_shape: Sequence[int]) -> Explanation:
     if not shape or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in shape):
         raise ValueError(f"explain: input_shape is {input_shape!r}, expected sizes of at least 1, samples included")
     peak, bandwidth = fma_peak(0.05), copy_bandwidth(0.05)
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with no_grad():
-            with calls_of_layers(model) as calls:
-                model(_input(model, shape))
-            return Explanation(_cost(call, peak, bandwidth) for call in calls)
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluation(model), no_grad():
+        with calls_of_layers(model) as calls:
+            model(_input(model, shape))
+        return Explanation(_cost(call, peak, bandwidth) for call in calls)

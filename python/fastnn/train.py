@@ -16,6 +16,7 @@ from fastnn.arrays import positive_int
 from fastnn.callbacks import Run, notify, progress_callback
 from fastnn.data import batches
 from fastnn.metrics import Means, Metric, loss_function, plain
+from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.utils import clip_grad_norm_
 from fastnn.optim import Adam, Optimizer
@@ -183,20 +184,14 @@ def _evaluate(
     whole = [m for m in measured if m.on_all]
     means = Means([m for m in measured if not m.on_all])
     outputs = []
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with no_grad():
-            arrays = inputs if target is None else (*inputs, target)
-            for batch in batches(arrays, batch_size, shuffle=False):
-                wanted: Any = None if target is None else batch[-1]
-                output = model(*batch[: len(inputs)])
-                means.add(_number(loss_of(output, wanted)), output, wanted, len(batch[0]))
-                if whole:
-                    outputs.append(plain(output))
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluation(model), no_grad():
+        arrays = inputs if target is None else (*inputs, target)
+        for batch in batches(arrays, batch_size, shuffle=False):
+            wanted: Any = None if target is None else batch[-1]
+            output = model(*batch[: len(inputs)])
+            means.add(_number(loss_of(output, wanted)), output, wanted, len(batch[0]))
+            if whole:
+                outputs.append(plain(output))
     result = means.result()
     if whole:
         everything = np.concatenate(outputs)

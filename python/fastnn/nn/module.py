@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import as_float32, columns_first, copied, positive_int
+from fastnn.nn import mode
 from fastnn.nn.predict import predict
 from fastnn.nn.summary import summary
 from fastnn.tensor import Parameter, no_grad
@@ -29,7 +30,7 @@ class Module:
     Parameters, and Modules inside, are found where they stand: every attribute that is a Parameter or a Module, in the
     order in which they were set. Lists and dicts of Modules belong in ModuleList and ModuleDict. Arrays that are state
     but not trained are named in the class attribute ``buffer_names``, Parameters whose columns are to be dense in
-    memory in ``columns_first``. ``training`` says which mode is on.
+    memory in ``columns_first``.
 
     >>> import numpy as np
     >>> from fastnn import nn
@@ -46,7 +47,6 @@ class Module:
     ['first.weight', 'first.bias', 'second.weight', 'second.bias']
     """
 
-    training: bool = True
     buffer_names: tuple[str, ...] = ()
     columns_first: tuple[str, ...] = ()
 
@@ -65,6 +65,15 @@ class Module:
     def extra_repr(self) -> str:
         """What repr() shows between the brackets."""
         return ""
+
+    @property
+    def training(self) -> bool:
+        """Whether the Module is in training mode (True for a new one) rather than in evaluation mode."""
+        return mode.get(self)
+
+    @training.setter
+    def training(self, training: bool) -> None:
+        mode.put(self, bool(training))
 
     # What is inside
 
@@ -131,9 +140,10 @@ class Module:
     # Modes
 
     def train(self, mode: bool = True) -> Self:
-        """Sets ``training`` here and in all modules inside; returns the Module."""
-        for module in self.modules():
-            module.training = bool(mode)
+        """Sets ``training`` here and asks every Module inside to do the same; returns the Module."""
+        self.training = bool(mode)
+        for child in self.children():
+            child.train(mode)
         return self
 
     def eval(self) -> Self:
@@ -219,14 +229,8 @@ class Module:
         """
         if batch_size is not None:
             positive_int(batch_size, "predict", "batch_size")
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
-        try:
-            with no_grad():
-                return predict(self, x, batch_size)
-        finally:
-            for module, training in modes:
-                module.training = training
+        with mode.evaluation(self), no_grad():
+            return predict(self, x, batch_size)
 
     def summary(self, input_shape: tuple[int, ...]) -> str:
         """A table of the layers with output shapes and numbers of parameters, from one run on zeros.
@@ -240,14 +244,8 @@ class Module:
         1 (Linear)  (1, 2)          18
         total       (1, 2)          50
         """
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
-        try:
-            with no_grad():
-                return summary(self, input_shape)
-        finally:
-            for module, training in modes:
-                module.training = training
+        with mode.evaluation(self), no_grad():
+            return summary(self, input_shape)
 
     def __repr__(self) -> str:
         lines = [f"({name}): {layer!r}".replace("\n", "\n  ") for name, layer in self._layers()]
