@@ -16,7 +16,7 @@ def _outputs(result):
 
 def rel_error(a, b):
     """||a - b|| / ||b|| in float64; the norm of a where b is zero."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    a, b = (np.asarray(x.numpy() if isinstance(x, fnn.Tensor) else x, np.float64) for x in (a, b))
     return np.linalg.norm(a - b) / (np.linalg.norm(b) or 1.0)
 
 

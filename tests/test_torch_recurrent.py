@@ -12,7 +12,8 @@ LAYERS = {"RNN": {}, "RNN_relu": {"nonlinearity": "relu"}, "LSTM": {}, "GRU": {}
 
 
 def close(ours, theirs):
-    np.testing.assert_allclose(np.asarray(ours), theirs.detach().numpy(), rtol=2e-4, atol=2e-5)
+    ours = ours.numpy() if isinstance(ours, fnn.Tensor) else ours
+    np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=2e-4, atol=2e-5)
 
 
 def flat(result):

@@ -12,6 +12,7 @@ static void bind_all(py::module_& m) {
   void bind_crf(py::module_&); bind_crf(m);
   void bind_cross_entropy(py::module_&); bind_cross_entropy(m);
   void bind_ctc(py::module_&); bind_ctc(m);
+  void bind_digest(py::module_&); bind_digest(m);
   void bind_dropout(py::module_&); bind_dropout(m);
   void bind_embedding(py::module_&); bind_embedding(m);
   void bind_gemm(py::module_&); bind_gemm(m);

@@ -14,24 +14,59 @@ FloatArray = npt.NDArray[np.float32]
 _FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 
+def refuse(value: Any, op: str, name: str) -> None:
+    """Raises TypeError for what ``np.asarray`` would take apart, wrap as an object, or drop a part of without a word."""
+    if type(value) is np.ndarray:
+        return
+    if isinstance(value, np.ndarray) and hasattr(value, "mask"):
+        raise TypeError(f"{op}: {name} is a masked array, whose mask would be lost; write {name}.filled(value)")
+    if hasattr(value, "toarray"):
+        raise TypeError(
+            f"{op}: {name} is a sparse {type(value).__name__}, expected a dense array; write {name}.toarray()"
+        )
+
+
+def _asarray(x: Any, op: str, name: str) -> npt.NDArray[Any]:
+    refuse(x, op, name)
+    try:
+        return np.asarray(x)
+    except ValueError as error:  # NumPy's "inhomogeneous shape"
+        raise ValueError(
+            f"{op}: {name} is a {type(x).__name__} of parts whose shapes differ, expected an array"
+        ) from error
+    except TypeError as error:
+        raise TypeError(f"{op}: {name} is a {type(x).__name__}: {error}") from error
+
+
 def as_float32(x: Any, op: str, name: str) -> FloatArray:
     """``x`` as an aligned float32 array of any strides; the same object when it is one already.
 
-    float64, float16, integers and bool are converted; complex, object, string and dates raise TypeError.
+    float64, float16, integers and bool are converted; complex, object, string and dates raise TypeError, and so do
+    masked and sparse arrays and Tensors that require a gradient.
     """
     if type(x) is np.ndarray and x.dtype == _FLOAT32 and x.flags.aligned:
         return x
-    array = np.asarray(x)
+    array = _asarray(x, op, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected float32 or real numbers that convert to it")
     return np.require(array, dtype=_FLOAT32, requirements="A")
+
+
+def as_numbers(x: Any, op: str, name: str) -> npt.NDArray[Any]:
+    """``x`` as as_float32 has it, but integers and bool as they are: for ops that move elements and compute nothing."""
+    if type(x) is np.ndarray and (x.dtype == _FLOAT32 or x.dtype.kind in "iub") and x.flags.aligned:
+        return x
+    array = _asarray(x, op, name)
+    if array.dtype.kind in "iub":
+        return np.require(array, dtype=array.dtype.newbyteorder("="), requirements="A")
+    return as_float32(array, op, name)
 
 
 def as_indices(x: Any, op: str, name: str) -> npt.NDArray[np.int64]:
     """``x`` as a C-contiguous int64 array; anything but integers raises TypeError."""
     if type(x) is np.ndarray and x.dtype == _INT64 and x.flags.carray:
         return x
-    array = np.asarray(x)
+    array = _asarray(x, op, name)
     if array.dtype.kind not in "iu" or array.dtype == np.uint64:
         raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected integers")
     return np.require(array, dtype=np.int64, requirements=["C", "A"])
@@ -79,13 +114,18 @@ def dense(x: FloatArray) -> FloatArray:
     return x if x.transpose(order).flags.c_contiguous else np.ascontiguousarray(x)
 
 
-def laid_out_like(dy: FloatArray, y: FloatArray) -> FloatArray:
-    """``dy`` with the memory layout of the dense array ``y`` of the same shape; copied only where it differs."""
-    if y.flags.c_contiguous:
+def layout_of(y: FloatArray) -> tuple[int, ...] | None:
+    """How the dense array ``y`` lies in memory, without the array: None is in C order, else its strides."""
+    return None if y.flags.c_contiguous else y.strides
+
+
+def laid_out(dy: FloatArray, layout: tuple[int, ...] | None) -> FloatArray:
+    """``dy`` in memory as an array of its shape with that layout; copied only where it differs."""
+    if layout is None:
         return np.asarray(dy, order="C")
-    if dy.strides == y.strides:
+    if dy.strides == layout:
         return dy
-    copy = np.empty_like(y)
+    copy = np.lib.stride_tricks.as_strided(np.empty(dy.size, np.float32), dy.shape, layout)
     np.copyto(copy, dy)
     return copy
 

@@ -1,4 +1,4 @@
-"""Operators and methods of Tensor under torch's names (and NumPy's axis and keepdims): each is one op of fastnn.ops."""
+"""Operators and methods of Tensor under torch's names: each is one op of fastnn.ops, and means what torch means."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def _sizes(sizes: tuple[Any, ...]) -> Any:
 
 
 def _array(value: Any) -> Any:
-    return value.data if isinstance(value, Operators) else value
+    return value._array if isinstance(value, Operators) else value
 
 
 class Operators:
     """What users write between layers; see fastnn.ops for shapes and errors."""
 
     __slots__ = ()
-    data: npt.NDArray[np.float32]
+    _array: npt.NDArray[Any]
 
     # Python's operators
 
@@ -78,22 +78,22 @@ class Operators:
     # Comparisons give plain arrays of bool, so a Tensor is not equal to itself as an object: compare with `is`.
 
     def __eq__(self, other: object) -> BoolArray:
-        return np.equal(self.data, _array(other))
+        return np.equal(self._array, _array(other))
 
     def __ne__(self, other: object) -> BoolArray:
-        return np.not_equal(self.data, _array(other))
+        return np.not_equal(self._array, _array(other))
 
     def __lt__(self, other: Any) -> BoolArray:
-        return np.less(self.data, _array(other))
+        return np.less(self._array, _array(other))
 
     def __le__(self, other: Any) -> BoolArray:
-        return np.less_equal(self.data, _array(other))
+        return np.less_equal(self._array, _array(other))
 
     def __gt__(self, other: Any) -> BoolArray:
-        return np.greater(self.data, _array(other))
+        return np.greater(self._array, _array(other))
 
     def __ge__(self, other: Any) -> BoolArray:
-        return np.greater_equal(self.data, _array(other))
+        return np.greater_equal(self._array, _array(other))
 
     __hash__ = object.__hash__
 
@@ -103,56 +103,52 @@ class Operators:
         return fastnn.ops.index(self, key)
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Any]:
-        if not self.data.ndim:
+        if not self._array.ndim:
             raise TypeError("iteration over a Tensor of no dimensions")
         return iter(fastnn.ops.unbind(self))
 
     # A number, where there is one element
 
     def __float__(self) -> float:
-        return float(self.data.item())
+        return float(self._array.item())
 
     def __int__(self) -> int:
-        return int(self.data.item())
+        return int(self._array.item())
 
     def __bool__(self) -> bool:
-        return bool(self.data)
+        return bool(self._array)
 
     def __format__(self, spec: str) -> str:
-        return format(self.data.item(), spec) if spec else str(self)
+        return format(self._array.item(), spec) if spec else str(self)
 
-    # Reductions: axis=None is all of them; dim and keepdim are other names of axis and keepdims
+    # Reductions: by position or dim as torch's, axis and keepdims as NumPy's; see fastnn.ops
 
-    def sum(self, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Any:
-        return fastnn.ops.sum(self, axis if dim is None else dim, keepdims or keepdim)
+    def sum(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+        return fastnn.ops.sum(self, dim, keepdim, **options)
 
-    def mean(self, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Any:
-        return fastnn.ops.mean(self, axis if dim is None else dim, keepdims or keepdim)
+    def mean(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+        return fastnn.ops.mean(self, dim, keepdim, **options)
 
-    def max(self, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Any:
-        return fastnn.ops.max(self, axis if dim is None else dim, keepdims or keepdim)
+    def max(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+        return fastnn.ops.max(self, dim, keepdim, **options)
 
-    def min(self, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False) -> Any:
-        return fastnn.ops.min(self, axis if dim is None else dim, keepdims or keepdim)
+    def min(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+        return fastnn.ops.min(self, dim, keepdim, **options)
 
-    def var(
-        self,
-        axis: Any = None,
-        correction: int = 1,
-        keepdims: bool = False,
-        *,
-        dim: Any = None,
-        keepdim: bool = False,
-    ) -> Any:
-        return fastnn.ops.var(self, axis if dim is None else dim, correction, keepdims or keepdim)
+    def var(self, dim: Any = None, correction: Any = None, keepdim: bool = False, **options: Any) -> Any:
+        return fastnn.ops.var(self, dim, correction, keepdim, **options)
 
-    def argmax(
-        self, axis: int | None = None, keepdims: bool = False, *, dim: int | None = None, keepdim: bool = False
-    ) -> npt.NDArray[np.int64]:
-        return fastnn.ops.argmax(self, axis if dim is None else dim, keepdims or keepdim)
+    def std(self, dim: Any = None, correction: Any = None, keepdim: bool = False, **options: Any) -> Any:
+        return fastnn.ops.std(self, dim, correction, keepdim, **options)
+
+    def argmax(self, dim: int | None = None, keepdim: bool = False, **options: Any) -> npt.NDArray[np.int64]:
+        return fastnn.ops.argmax(self, dim, keepdim, **options)
+
+    def argmin(self, dim: int | None = None, keepdim: bool = False, **options: Any) -> npt.NDArray[np.int64]:
+        return fastnn.ops.argmin(self, dim, keepdim, **options)
 
     # Shape
 
@@ -173,7 +169,7 @@ class Operators:
 
     @property
     def T(self) -> Any:
-        return fastnn.ops.permute(self, range(self.data.ndim - 1, -1, -1))
+        return fastnn.ops.permute(self, range(self._array.ndim - 1, -1, -1))
 
     def squeeze(self, dim: int | None = None) -> Any:
         return fastnn.ops.squeeze(self, dim)
@@ -186,6 +182,9 @@ class Operators:
 
     def broadcast_to(self, *sizes: Any) -> Any:
         return fastnn.ops.broadcast_to(self, _sizes(sizes))
+
+    def repeat(self, *sizes: Any) -> Any:
+        return fastnn.ops.repeat(self, _sizes(sizes))
 
     def flip(self, *dims: Any) -> Any:
         return fastnn.ops.flip(self, _sizes(dims))

@@ -2,7 +2,8 @@
 
 All parameters of an optimizer are moved, once, into one buffer (``Parameter.data`` becomes a view into it, of the same
 values), and their gradients are collected in a second one. The step then is a single pass over memory, however many
-parameters there are.
+parameters there are. A parameter whose array somebody has asked for stays where it is, so that this array follows it:
+its values are copied into the buffer and back in every step.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from fastnn import _core
 from fastnn.arrays import FloatArray
 from fastnn.tensor import Tensor
+from fastnn.writes import note_write
 
 _ALIGN = 16  # floats in a cache line of 64 bytes
 
@@ -71,20 +73,31 @@ class Optimizer:
 
     def _views(self, flat: FloatArray) -> list[FloatArray]:
         spans = zip(self._params, self._starts, strict=True)
-        return [_shaped_like(p.data, flat[start : start + p.size]) for p, start in spans]
+        return [_shaped_like(p._array, flat[start : start + p.size]) for p, start in spans]
 
-    def _move_in(self, i: int) -> None:
-        """Takes over the present values and gradient of parameter i; its data and gradient are ours from then on."""
+    def _move_in(self, i: int) -> bool:
+        """Takes over the present values and gradient of parameter i. Whether its array is its own, not ours."""
         p, data, grad = self._params[i], self._data_views[i], self._grad_views[i]
         p._home = grad
-        if p.data is not data:
-            _require_shape(p.data, data, "its data", i)
-            np.copyto(data, p.data)
-            p.data = data
-        if p.grad is not None and p.grad is not grad:
-            _require_shape(p.grad, data, "its gradient", i)
-            np.copyto(grad, p.grad)
-            p.grad = grad
+        if p._grad is not None and p._grad is not grad:
+            _require_shape(p._grad, data, "its gradient", i)
+            np.copyto(grad, p._grad)
+            if p._lent:  # by another optimizer of this parameter
+                p._grad = grad
+        if p._array is data:
+            return False
+        _require_shape(p._array, data, "its data", i)
+        np.copyto(data, p._array)
+        if p._exposed and p._array.flags.writeable:
+            return True
+        p._array = data
+        return False
+
+    def _move_out(self, guests: list[int]) -> None:
+        """The updated values of parameters that keep their own arrays."""
+        for i in guests:
+            np.copyto(self._params[i]._array, self._data_views[i])
+            note_write(self._params[i]._array)
 
     def _buffer(self, name: str) -> FloatArray:
         if name not in self._state:
@@ -105,15 +118,16 @@ class Optimizer:
         """Updates every parameter that has a gradient. Ctrl-C leaves all of them updated or none."""
         counts = list(self._counts)
         ranges: list[Range] = []
+        guests: list[int] = []
         i = 0
         for group in self.param_groups:
             before: tuple[int, int] | None = None  # end and count of the last range, where it may go on
             for p in group["params"]:
-                if p.data is not self._data_views[i] or p.grad is not self._grad_views[i]:
-                    self._move_in(i)
-                if p.grad is None:
+                if p._grad is None:
                     before = None
                 else:
+                    if (p._array is not self._data_views[i] or p._grad is not self._grad_views[i]) and self._move_in(i):
+                        guests.append(i)
                     counts[i] += 1
                     begin, count = self._starts[i], counts[i]
                     end = begin + -(-p.size // _ALIGN) * _ALIGN
@@ -125,14 +139,21 @@ class Optimizer:
                 i += 1
         self._update(ranges)
         self._counts = counts
+        for begin, end, *_ in ranges:
+            note_write(self._data[begin:end])
+        try:
+            self._move_out(guests)
+        except BaseException:
+            self._move_out(guests)
+            raise
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients; with ``set_to_none=False`` fills those there are with zeros instead."""
         for p in self._params:
-            if set_to_none:
-                p.grad = None
-            elif p.grad is not None:
-                p.grad.fill(0)
+            if set_to_none or p._grad is None:
+                p._grad = None
+            else:
+                p._grad.fill(0)
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of the running state, in torch's form: {"state": {index: ...}, "param_groups": [...]}."""

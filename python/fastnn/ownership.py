@@ -14,10 +14,9 @@ from fastnn.arrays import FloatArray
 
 
 def _references(gradients: Sequence[FloatArray]) -> int:
-    """References to a gradient in the loop over the results of an op's backward, if there are none elsewhere."""
-    for _, gradient in zip((None,), gradients, strict=False):
-        return sys.getrefcount(gradient)
-    return 0
+    """References to a gradient, picked from the results of an op's backward, if there are none elsewhere."""
+    gradient = gradients[0]
+    return sys.getrefcount(gradient)
 
 
 def _owner_references(view: FloatArray) -> int:

@@ -1,8 +1,7 @@
-"""Tensor and the tape behind it: the whole of autograd.
+"""Tensor, and ops that take it: the whole of autograd but for the way back, which is in tape.py.
 
 An op is a function on arrays that returns ``(y, backward)``; ``@op`` makes it take Tensors as well and, where a
-gradient is wanted, keep ``backward`` in a Node. Nodes point to the nodes of their inputs and to leaf Tensors, never to
-an output, so a graph dies with its last Tensor without the garbage collector.
+gradient is wanted, keep ``backward`` in a Node of the tape.
 """
 
 from __future__ import annotations
@@ -10,86 +9,41 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.arrays import FloatArray, as_float32, empty_like
+from fastnn import writes
+from fastnn.arrays import FloatArray, as_float32
+from fastnn.inplace import InPlace
+from fastnn.numpy_protocol import NumpyProtocol
 from fastnn.operators import Operators
-from fastnn.ownership import ALONE, shows_only_itself
+from fastnn.ownership import shows_only_itself
+from fastnn.tape import Backward, Edge, Gradients, Node, add_to_leaf, backpropagate, is_grad_enabled, no_grad
+from fastnn.tape import mode as _mode
 
-Gradients = Sequence[FloatArray | None]
-Backward = Callable[..., Gradients]
-
-
-class _Mode(threading.local):
-    recording = True
+__all__ = ["Backward", "Gradients", "Parameter", "Tensor", "is_grad_enabled", "no_grad", "op"]
 
 
-_mode = _Mode()
-
-
-class no_grad:  # noqa: N801  (the field's name)
-    """Records nothing inside: ``with fnn.no_grad(): ...``, or as a decorator. Per thread, may be nested.
-
-    >>> import fastnn as fnn
-    >>> x = fnn.Tensor([1.0, 2.0], requires_grad=True)
-    >>> with fnn.no_grad():
-    ...     y = x * 2
-    >>> y.requires_grad
-    False
-    """
-
-    def __init__(self) -> None:
-        self._before: list[bool] = []  # one object may be entered several times
-
-    def __enter__(self) -> None:
-        self._before.append(_mode.recording)
-        _mode.recording = False
-
-    def __exit__(self, *exc: object) -> None:
-        _mode.recording = self._before.pop()
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with no_grad():
-                return function(*args, **kwargs)
-
-        return call
-
-
-def is_grad_enabled() -> bool:
-    """Whether ops record in this thread."""
-    return _mode.recording
-
-
-class Node:
-    """One recorded op: how to go back, and where each gradient goes."""
-
-    __slots__ = ("backward", "edges", "name", "outputs")
-
-    def __init__(self, name: str, backward: Backward, edges: list[Edge | None], outputs: int) -> None:
-        self.name = name
-        self.backward: Backward | None = backward
-        self.edges = edges
-        self.outputs = outputs
-
-
-class Tensor(Operators):
+class Tensor(NumpyProtocol, InPlace, Operators):
     """A float32 array (``data``) that remembers how it was computed, for ``backward()``.
 
     Args:
         data: array-like of real numbers; float32 arrays are kept as they are, others converted to float32.
         requires_grad: whether ``backward()`` should leave a gradient in ``grad``. Default False.
 
-    Attributes: ``data`` (ndarray), ``grad`` (ndarray of the same shape, or None), ``requires_grad``, ``shape``.
-    NumPy functions accept a Tensor (``__array__``); ``numpy()`` gives the array itself.
+    Attributes: ``data`` (ndarray), ``grad`` (ndarray of the same shape, or None), ``requires_grad``, ``shape``. Writing
+    into ``data`` changes the Tensor; a gradient that would need the values from before is then refused, see backward.
 
-    Raises TypeError for complex, object and string data.
+    NumPy's functions take a Tensor: those that the package has as ops (np.exp, np.concatenate, np.sum, ...) give a
+    Tensor with a gradient; others give arrays, and are refused (TypeError) for a Tensor that requires a gradient while
+    something is recorded, because the gradient would be lost. ``numpy()`` gives the array itself.
+
+    A Module's forward gets arrays of integers or bool as Tensors too; those keep their dtype and have no gradient.
+
+    Raises TypeError for complex, object, string, sparse and masked data and for a Tensor that requires a gradient.
 
     >>> import fastnn as fnn
     >>> x = fnn.Tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -98,57 +52,102 @@ class Tensor(Operators):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_home", "_index", "_node", "data", "grad", "requires_grad")
-    __array_priority__ = 1000  # ndarray + Tensor is the Tensor's business
+    __slots__ = ("__weakref__", "_array", "_exposed", "_grad", "_home", "_index", "_lent", "_node", "requires_grad")
+    _alone = sys.maxsize  # references to an array given to the constructor that nobody else has; measured below
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        self.data: FloatArray = as_float32(data, "Tensor", "data")
-        self.requires_grad = requires_grad
-        self.grad: FloatArray | None = None
+        kept = sys.getrefcount(data) > self._alone
+        array = as_float32(data, type(self).__name__, "data")
+        self._array = array
+        self._exposed = array is data and (kept or not shows_only_itself(array))  # others may write to it
+        self.requires_grad = bool(requires_grad)
+        self._grad: FloatArray | None = None
         self._node: Node | None = None
         self._index = 0
         self._home: FloatArray | None = None  # where an optimizer wants the gradient
+        self._lent = False  # whether the gradient lies in an optimizer's memory
+
+    @property
+    def data(self) -> FloatArray:
+        """The array itself, not a copy."""
+        if not self._exposed:
+            self._expose()
+        return self._array
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        if data is self._array:  # x.data -= y ends here
+            writes.note_write(data)
+        self._array = as_float32(data, "Tensor", "data")
+        self._exposed = True
+
+    def _expose(self) -> None:
+        """From now on somebody else may write to the array."""
+        self._exposed = True
+        if self.requires_grad:
+            writes.note_shown(self._array)
+
+    @property
+    def grad(self) -> FloatArray | None:
+        """The gradient that ``backward()`` has added up, or None. An array that is kept is never written again after
+        ``zero_grad()``."""
+        if self._lent and self._grad is not None:  # memory that the next gradient will be written to
+            self._grad, self._lent = self._grad.copy(order="K"), False
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        if grad is not None:
+            grad = as_float32(grad, "Tensor", "grad")
+            if grad.shape != self._array.shape:
+                raise ValueError(f"Tensor: grad has shape {grad.shape}, the Tensor has {self._array.shape}")
+        self._grad, self._lent = grad, False
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.data.shape
+        return self._array.shape
 
     @property
     def ndim(self) -> int:
-        return self.data.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
-        return self.data.size
+        return self._array.size
 
     @property
-    def dtype(self) -> np.dtype[np.float32]:
-        return self.data.dtype
-
-    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.array(self.data, dtype=dtype, copy=copy)
+    def dtype(self) -> np.dtype[Any]:
+        return self._array.dtype
 
     def __repr__(self) -> str:
-        text = np.array2string(self.data, separator=", ", prefix="Tensor(")
+        text = np.array2string(self._array, separator=", ", prefix="Tensor(")
         return f"Tensor({text}{', requires_grad=True' if self.requires_grad else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For copy and pickle: the data, neither gradient nor graph."""
         if self._node is not None:
             raise RuntimeError("only a Tensor that was not computed can be copied or pickled; detach() it first")
-        return type(self), (self.data, self.requires_grad)
+        return _restored, (type(self), self._array, self.requires_grad)
+
+    def __copy__(self) -> Tensor:
+        self.__reduce__()  # raises where it must
+        return type(self)(self.data, self.requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        kind, _, requires_grad = self.__reduce__()[1]
+        return _restored(kind, self._array.copy(order="K"), requires_grad)
 
     def numpy(self) -> FloatArray:
         """The array itself, not a copy."""
         return self.data
 
-    def item(self) -> float:
-        """The value of a Tensor of one element."""
-        return float(self.data.item())
+    def item(self) -> float | int | bool:
+        """The value of a Tensor of one element, as a Python number."""
+        return self._array.item()  # type: ignore[no-any-return]
 
     def detach(self) -> Tensor:
         """The same array in a Tensor that remembers nothing."""
-        return Tensor(self.data)
+        return wrapped(self.data)
 
     def backward(self, gradient: Any = None) -> None:
         """Adds to ``grad`` of every leaf that requires it: d(self)/d(leaf), weighted by ``gradient``.
@@ -157,107 +156,73 @@ class Tensor(Operators):
             gradient: array of this Tensor's shape; may be left out where it has one element (then 1).
 
         The graph is used up: what was saved for it is freed. Raises ValueError when ``gradient`` is missing or has
-        another shape, RuntimeError when nothing was recorded or the graph was used before.
+        another shape, RuntimeError when nothing was recorded, the graph was used before, or a value that was saved for
+        a gradient has been written since: by an optimizer's step, by load_state_dict, in place, or by the user into an
+        array that was given to an op. No gradient has been added then.
         """
         if gradient is None:
             if self.size != 1:
                 raise ValueError(f"backward: a Tensor of shape {self.shape} needs a gradient of that shape")
             gradient = np.ones(self.shape, np.float32)
-        dy = as_float32(gradient, "backward", "gradient")
+        dy = as_float32(gradient._array if isinstance(gradient, Tensor) else gradient, "backward", "gradient")
         if dy.shape != self.shape:
             raise ValueError(f"backward: gradient has shape {dy.shape}, the Tensor has {self.shape}")
         if self._node is None:
             if not self.requires_grad:
                 raise RuntimeError("backward: nothing was recorded for this Tensor; does any input require a gradient?")
-            _add_to_leaf(self, dy)
+            add_to_leaf(self, dy)
         else:
-            _backpropagate(self._node, self._index, dy)
-
-
-Edge = tuple[Node, int] | Tensor
+            backpropagate(self._node, self._index, dy)
 
 
 class Parameter(Tensor):
     """A Tensor that a Module lists in ``parameters()``; requires a gradient unless told otherwise."""
 
     __slots__ = ()
+    _alone = sys.maxsize
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        kept = sys.getrefcount(data) > self._alone
         super().__init__(data, requires_grad)
+        self._exposed = self._array is data and (kept or not shows_only_itself(self._array))
 
 
-def _add_to_leaf(leaf: Tensor, gradient: FloatArray, alone: bool = False) -> None:
-    """Adds to ``leaf.grad``. A first gradient is copied, unless it is ``alone``: nobody else has or will have it."""
-    if gradient.shape != leaf.shape:
-        raise RuntimeError(
-            f"backward: an op gave a gradient of shape {gradient.shape} for a Tensor of shape {leaf.shape}"
-        )
-    if leaf.grad is not None:
-        np.add(leaf.grad, gradient, out=leaf.grad)
-        return
-    if alone and leaf._home is None and shows_only_itself(gradient):
-        leaf.grad = gradient
-        return
-    leaf.grad = empty_like(gradient) if leaf._home is None else leaf._home
-    np.copyto(leaf.grad, gradient)
+def _measure(kind: type[Tensor]) -> int:
+    """References to a new array that goes straight into the constructor; their number depends on Python's version."""
+    for kind._alone in range(1, 20):
+        if not kind(np.empty(1, np.float32))._exposed:
+            break
+    return kind._alone
 
 
-def _topological(root: Node) -> list[Node]:
-    """Nodes with every node before the nodes of its inputs. Iterative: an RNN's graph is deeper than the stack."""
-    order: list[Node] = []
-    seen: set[int] = set()
-    stack: list[tuple[Node, bool]] = [(root, False)]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            stack.extend((edge[0], False) for edge in node.edges if type(edge) is tuple)
-    return order[::-1]
+for _kind in (Tensor, Parameter):
+    _measure(_kind)
 
 
-@np.errstate(all="ignore")  # inf and nan are values like others, as in the kernels
-def _backpropagate(root: Node, index: int, gradient: FloatArray) -> None:
-    pending: dict[int, list[FloatArray | None]] = {id(root): [None] * root.outputs}
-    pending[id(root)][index] = gradient
-    owned: set[int] = set()  # ids of sums made here, which may be added to in place
-    for node in _topological(root):
-        dys = pending.pop(id(node), None)
-        if dys is None:
-            continue
-        if node.backward is None:
-            raise RuntimeError(f"backward: the graph through {node.name} was used before; compute the output again")
-        owned.difference_update(map(id, dys))  # the node may hand them on, to several places
-        grads = node.backward(*dys)
-        node.backward = None  # frees what it saved
-        for edge, grad in zip(node.edges, grads, strict=False):
-            if edge is None or grad is None:
-                continue
-            if isinstance(edge, Tensor):
-                alone = sys.getrefcount(grad) <= ALONE
-                _add_to_leaf(edge, grad, alone)
-                continue
-            sums = pending.setdefault(id(edge[0]), [None] * edge[0].outputs)
-            before = sums[edge[1]]
-            if before is None:
-                sums[edge[1]] = grad
-            elif id(before) in owned:
-                np.add(before, grad, out=before)
-            else:
-                sums[edge[1]] = total = np.add(before, grad, out=empty_like(grad))
-                owned.add(id(total))
+def _restored(kind: type[Tensor], array: FloatArray, requires_grad: bool) -> Tensor:
+    """A Tensor of an array that nobody else has."""
+    tensor = kind(array, requires_grad)
+    tensor._array, tensor._exposed = array, False
+    return tensor
 
 
-def _output(data: FloatArray, node: Node | None, index: int) -> Tensor:
+def wrapped(array: npt.NDArray[Any]) -> Tensor:
+    """An array of any dtype that a Tensor may have, as it is, in a Tensor that requires no gradient."""
+    tensor = _output(array, None, 0)
+    tensor._exposed = True
+    return tensor
+
+
+def _output(data: npt.NDArray[Any], node: Node | None, index: int) -> Tensor:
     tensor = Tensor.__new__(Tensor)
-    tensor.data = data
-    tensor.grad = None
+    tensor._array = data
+    tensor._exposed = False
+    tensor._grad = None
     tensor.requires_grad = node is not None
     tensor._node = node
     tensor._index = index
     tensor._home = None
+    tensor._lent = False
     return tensor
 
 
@@ -272,13 +237,24 @@ def _placed(parameters: list[inspect.Parameter], args: Sequence[Any], options: d
     return placed
 
 
+_SAVED = frozenset((np.dtype(np.float32), np.dtype(np.int64)))  # arrays of other types are converted, so copied
+
+
+def _watched(places: list[int], arrays: Sequence[Any]) -> writes.Watched | None:
+    """The arguments at ``places``, which the user can reach and a gradient may need."""
+    found = [arrays[i] for i in places]
+    return writes.watch([array for array in found if array.dtype in _SAVED and array.size]) or None
+
+
 def op(function: Callable[..., tuple[Any, Backward | None]]) -> Callable[..., Any]:
     """Makes a function on arrays an op on arrays and Tensors.
 
     ``function(*arguments, need)`` returns ``(y, backward)``, y an array or a tuple of arrays; ``need[i]`` says whether
     the gradient of argument i is wanted (all False when nothing is recorded: then nothing has to be saved and
     ``backward`` may be None). ``backward(dy)`` (one dy per output, None where unused) returns one gradient per
-    argument, None where not wanted. With no Tensor among the arguments the op returns plain arrays.
+    argument, None where not wanted. What it holds counts as saved: where that is written before ``backward`` is called,
+    it is not called; so it holds no array that it does not read. With no Tensor among the arguments the op returns
+    plain arrays.
     """
     parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     places, names = len(parameters), frozenset(p.name for p in parameters)
@@ -289,22 +265,38 @@ def op(function: Callable[..., tuple[Any, Backward | None]]) -> Callable[..., An
         need = [False] * (places if places > len(arrays) else len(arrays))
         recording, tensors = _mode.recording, False
         edges: list[Edge | None] = []
+        reached: list[int] = []
         for i, value in enumerate(arrays):
             if isinstance(value, Tensor):
                 tensors = True
-                arrays[i] = value.data
+                arrays[i] = value._array
                 if recording and value.requires_grad:
                     need[i] = True
                     edges = edges or [None] * len(arrays)
                     edges[i] = value if value._node is None else (value._node, value._index)
+                    if value._exposed:
+                        reached.append(i)
+                elif recording:
+                    reached.append(i)
+            elif isinstance(value, np.ndarray):
+                reached.append(i)
         y, backward = function(*arrays, need=need, **options)
         if not tensors:
             return y
-        several = type(y) is tuple
-        node = Node(function.__name__, backward, edges, len(y) if several else 1) if edges and backward else None
-        if several:
-            return tuple([_output(part, node, i) for i, part in enumerate(y)])
-        return _output(y, node, 0)
+        if not edges or not backward:
+            return tuple([_output(part, None, i) for i, part in enumerate(y)]) if type(y) is tuple else _output(y, None, 0)
+        watched = _watched(reached, arrays) if reached else None
+        if type(y) is not tuple:
+            return _shared(_output(y, Node(function.__name__, backward, edges, 1, watched), 0), reached, arrays)
+        node = Node(function.__name__, backward, edges, len(y), watched)
+        return tuple([_shared(_output(part, node, i), reached, arrays) for i, part in enumerate(y)])
 
     call.raw = function  # type: ignore[attr-defined]
     return call
+
+
+def _shared(output: Tensor, reached: list[int], arrays: Sequence[Any]) -> Tensor:
+    """The output, marked where it shows memory of an argument that the user can reach."""
+    if reached and output._array.base is not None:
+        output._exposed = any(np.may_share_memory(output._array, arrays[i]) for i in reached)
+    return output

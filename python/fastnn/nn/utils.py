@@ -33,7 +33,7 @@ def clip_grad_norm_(parameters: Any, max_norm: float) -> float:
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm_: max_norm is {max_norm}, expected at least 0")
     tensors: Iterable[Tensor] = [parameters] if isinstance(parameters, Tensor) else parameters
-    grads = [p.grad for p in tensors if p.grad is not None]
+    grads = [p._grad for p in tensors if p._grad is not None]
     norm = math.sqrt(sum(_core.sum_squares(np.ascontiguousarray(g)) for g in grads))
     if not norm <= max_norm:
         for g in grads:

@@ -14,6 +14,7 @@ from fastnn.ops.cross_entropy import cross_entropy
 from fastnn.ops.ctc import ctc_beam_decode, ctc_greedy_decode, ctc_loss
 from fastnn.ops.dropout import dropout
 from fastnn.ops.embedding import embedding
+from fastnn.ops.extreme import argmax, argmin, max, min
 from fastnn.ops.gru import gru, gru_cell
 from fastnn.ops.gru_variant import gru_variant
 from fastnn.ops.join import cat, chunk, concatenate, index, split, stack, unbind
@@ -24,10 +25,10 @@ from fastnn.ops.matmul import matmul
 from fastnn.ops.maxpool2d import maxpool1d, maxpool2d
 from fastnn.ops.mse_loss import mse_loss
 from fastnn.ops.pointwise import abs, clamp, exp, log, neg, sqrt
-from fastnn.ops.reduction import argmax, max, mean, min, sum, var
+from fastnn.ops.reduction import mean, std, sum, var
 from fastnn.ops.rnn import rnn, rnn_cell
 from fastnn.ops.rows import put_rows, take_rows
-from fastnn.ops.shape import broadcast_to, flatten, flip, pad, permute, reshape, squeeze, transpose, unsqueeze
+from fastnn.ops.shape import broadcast_to, flatten, flip, pad, permute, repeat, reshape, squeeze, transpose, unsqueeze
 from fastnn.ops.softmax import log_softmax, softmax
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "adaptive_avgpool2d",
     "add",
     "argmax",
+    "argmin",
     "avgpool1d",
     "avgpool2d",
     "batchnorm",
@@ -88,6 +90,7 @@ __all__ = [
     "pow",
     "put_rows",
     "relu",
+    "repeat",
     "reshape",
     "rnn",
     "rnn_cell",
@@ -98,6 +101,7 @@ __all__ = [
     "sqrt",
     "squeeze",
     "stack",
+    "std",
     "sub",
     "sum",
     "take_rows",

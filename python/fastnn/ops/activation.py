@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, dense, laid_out_like
+from fastnn.arrays import FloatArray, as_float32, dense, laid_out, layout_of
 from fastnn.tensor import Backward, op
 
 
@@ -14,7 +14,7 @@ def _activation(function: str, x: Any, keep_output: bool, slope: float = 0.0) ->
     saved = y if keep_output else x
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
-        return (_core.activation_backward(function, saved, laid_out_like(dy, saved), slope),)
+        return (_core.activation_backward(function, saved, laid_out(dy, layout_of(saved)), slope),)
 
     return y, backward
 

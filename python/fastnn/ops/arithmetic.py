@@ -1,4 +1,5 @@
-"""Arithmetic of two operands, arrays or numbers that broadcast together as NumPy's do. Always float32."""
+"""Arithmetic of two operands, arrays or numbers that broadcast together as NumPy's do. Always float32 (but for where,
+which moves elements)."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.arrays import FloatArray, as_float32
+from fastnn.arrays import FloatArray, as_numbers
 from fastnn.ops.broadcast import operand, pointwise, pointwise_backward, sum_to
+from fastnn.ops.join import numbers
 from fastnn.tensor import Backward, op
 
 Result = tuple[FloatArray, Backward]
@@ -77,12 +79,13 @@ def div(x: Any, y: Any, *, need: list[bool]) -> Result:
     array([0.5, inf], dtype=float32)
     """
     x, y = operand(x, "div", "x"), operand(y, "div", "y")
-    x_shape = x.shape
+    x_shape, y_shape = x.shape, y.shape
     z = pointwise(np.divide, "div", x, y)
+    kept_z = z if need[1] else None
 
     def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
         dx = pointwise_backward(np.divide, dz, y)
-        dy = np.negative(sum_to(pointwise_backward(np.multiply, dx, z), y.shape)) if need[1] else None
+        dy = None if kept_z is None else np.negative(sum_to(pointwise_backward(np.multiply, dx, kept_z), y_shape))
         return sum_to(dx, x_shape) if need[0] else None, dy
 
     return z, backward
@@ -100,14 +103,15 @@ def pow(x: Any, exponent: Any, *, need: list[bool]) -> Result:
     """
     x, p = operand(x, "pow", "x"), operand(exponent, "pow", "exponent")
     z = pointwise(np.multiply, "pow", x, x) if p.ndim == 0 and p == 2 else pointwise(np.power, "pow", x, p)
+    kept_z = z if need[1] else None
 
     def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
         dx = dp = None
         if need[0]:
             slope = x if p.ndim == 0 and p == 2 else np.where(p == 0, np.float32(0), np.power(x, p - np.float32(1)))
             dx = sum_to(dz * (p * slope), x.shape)
-        if need[1]:
-            dp = sum_to(dz * np.where((x == 0) & (p >= 0), np.float32(0), z * np.log(x)), p.shape)
+        if kept_z is not None:
+            dp = sum_to(dz * np.where((x == 0) & (p >= 0), np.float32(0), kept_z * np.log(x)), p.shape)
         return dx, dp
 
     return z, backward
@@ -161,10 +165,10 @@ def where(condition: Any, x: Any, y: Any, *, need: list[bool]) -> Result:
     >>> fnn.ops.where(np.array([True, False]), [1.0, 2.0], 0)
     array([1., 0.], dtype=float32)
     """
-    holds = np.asarray(condition)
+    holds = as_numbers(condition, "where", "condition")
     if holds.dtype != np.bool_:
         raise TypeError(f"where: condition has dtype {holds.dtype}, expected bool")
-    x, y = as_float32(x, "where", "x"), as_float32(y, "where", "y")
+    x, y = numbers((x, y), "where", ("x", "y"))
     x_shape, y_shape = x.shape, y.shape
     try:
         z = np.where(holds, x, y)

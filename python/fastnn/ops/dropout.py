@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, dense, laid_out_like
+from fastnn.arrays import FloatArray, as_float32, dense, laid_out, layout_of
 from fastnn.random import generator
 from fastnn.tensor import Backward, op
 
@@ -45,8 +45,9 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, need: list[bool]) 
     key = generator().bit_generator.random_raw()
     threshold, factor = min(round(p * 2**32), 2**32 - 1), 1 / (1 - p)
     y = _core.dropout(x, key, threshold, factor)
+    layout = layout_of(y)
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
-        return (_core.dropout(laid_out_like(dy, y), key, threshold, factor),)
+        return (_core.dropout(laid_out(dy, layout), key, threshold, factor),)
 
     return y, backward

@@ -1,4 +1,4 @@
-"""Ops that join arrays, take them apart, or pick elements."""
+"""Ops that join arrays, take them apart, or pick elements; integers and bool keep their dtype."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.arrays import FloatArray, as_float32, positive_int
+from fastnn.arrays import FloatArray, as_float32, as_numbers, positive_int
 from fastnn.ops.reduction import one_axis
 from fastnn.tensor import Backward, op
 
 Result = tuple[FloatArray, Backward]
 Results = tuple[tuple[FloatArray, ...], Backward]
+
+
+def numbers(parts: Sequence[Any], op: str, names: Sequence[str] | None = None) -> list[FloatArray]:
+    """``parts`` as arrays of one kind: float32 if any of them is of floats, else integers or bool as they are."""
+    names = names or [f"tensors[{i}]" for i in range(len(parts))]
+    arrays = [as_numbers(x, op, name) for x, name in zip(parts, names, strict=True)]
+    if any(x.dtype.kind == "f" for x in arrays):
+        return [as_float32(x, op, name) for x, name in zip(arrays, names, strict=True)]
+    return arrays
 
 
 def _check_shapes(arrays: list[FloatArray], op: str, axis: int | None) -> None:
@@ -31,7 +40,7 @@ def _along(axis: int, start: int, stop: int) -> tuple[slice, ...]:
 
 @op
 def _concatenate(*parts: Any, dim: int, need: list[bool]) -> Result:
-    arrays = [as_float32(x, "concatenate", f"tensors[{i}]") for i, x in enumerate(parts)]
+    arrays = numbers(parts, "concatenate")
     axis = one_axis(dim, arrays[0].ndim, "concatenate", "dim")
     _check_shapes(arrays, "concatenate", axis)
     sizes = [x.shape[axis] for x in arrays]
@@ -59,7 +68,7 @@ def concatenate(tensors: Sequence[Any], dim: int = 0) -> Any:
 
 @op
 def _stack(*parts: Any, dim: int, need: list[bool]) -> Result:
-    arrays = [as_float32(x, "stack", f"tensors[{i}]") for i, x in enumerate(parts)]
+    arrays = numbers(parts, "stack")
     _check_shapes(arrays, "stack", None)
     axis = one_axis(dim, arrays[0].ndim + 1, "stack", "dim")
 
@@ -106,7 +115,7 @@ def split(x: Any, split_size: int | Sequence[int], dim: int = 0, *, need: list[b
     >>> [part.shape for part in fnn.ops.split(np.zeros((5, 2)), 2)]
     [(2, 2), (2, 2), (1, 2)]
     """
-    x = as_float32(x, "split", "x")
+    x = as_numbers(x, "split", "x")
     axis = one_axis(dim, x.ndim, "split", "dim")
     length = x.shape[axis]
     if isinstance(split_size, (tuple, list)):
@@ -127,7 +136,7 @@ def chunk(x: Any, chunks: int, dim: int = 0, *, need: list[bool]) -> Results:
     >>> [part.shape for part in fnn.ops.chunk(np.zeros((5, 2)), 2)]
     [(3, 2), (2, 2)]
     """
-    x = as_float32(x, "chunk", "x")
+    x = as_numbers(x, "chunk", "x")
     axis = one_axis(dim, x.ndim, "chunk", "dim")
     length = x.shape[axis]
     step = -(-length // positive_int(chunks, "chunk", "chunks")) or 1
@@ -142,7 +151,7 @@ def unbind(x: Any, dim: int = 0, *, need: list[bool]) -> Results:
     >>> fnn.ops.unbind([[1.0, 2.0], [3.0, 4.0]])
     (array([1., 2.], dtype=float32), array([3., 4.], dtype=float32))
     """
-    x = as_float32(x, "unbind", "x")
+    x = as_numbers(x, "unbind", "x")
     axis, x_shape = one_axis(dim, x.ndim, "unbind", "dim"), x.shape
 
     def backward(*dys: FloatArray | None) -> tuple[FloatArray]:
@@ -170,7 +179,7 @@ def index(x: Any, key: Any, *, need: list[bool]) -> Result:
     >>> fnn.ops.index(np.arange(4.0), [0, 0, 3])
     array([0., 0., 3.], dtype=float32)
     """
-    x = as_float32(x, "index", "x")
+    x = as_numbers(x, "index", "x")
     parts = key if isinstance(key, tuple) else (key,)
     once = all(_picks_once(part) or np.asarray(part).dtype == np.bool_ for part in parts)
     x_shape = x.shape

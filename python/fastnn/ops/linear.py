@@ -26,16 +26,18 @@ def linear(x: Any, weight: Any, bias: Any = None, *, need: list[bool]) -> tuple[
     array([[3.],
            [3.]], dtype=float32)
     """
-    try:
-        y = _core.linear_forward(x, weight, bias)
-    except TypeError:
-        x = np.ascontiguousarray(as_float32(x, "linear", "x"))
-        weight = as_float32(weight, "linear", "weight")
-        if bias is not None:
-            bias = np.ascontiguousarray(as_float32(bias, "linear", "bias"))
-        y = _core.linear_forward(x, weight, bias)
+    x, weight = as_float32(x, "linear", "x"), as_float32(weight, "linear", "weight")
+    if not x.flags.c_contiguous:
+        x = np.ascontiguousarray(x)
+    if bias is not None:
+        bias = as_float32(bias, "linear", "bias")
+        if not bias.flags.c_contiguous:
+            bias = np.ascontiguousarray(bias)
+    y = _core.linear_forward(x, weight, bias)
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         return _core.linear_backward(x, weight, np.ascontiguousarray(dy), *need)
 
+    if not (need[0] and need[1]):  # of the other one only the shape is looked at
+        backward.reads = [part for part, wanted in ((weight, need[0]), (x, need[1])) if wanted]  # type: ignore[attr-defined]
     return y, backward

@@ -6,11 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastnn.arrays import FloatArray, as_float32
 from fastnn.ops.broadcast import BLOCK, row_sums
-from fastnn.tensor import Backward, Tensor, op
+from fastnn.tensor import Backward, op
 
 Axis = int | tuple[int, ...] | list[int] | None
 Result = tuple[FloatArray, Backward]
@@ -35,7 +34,7 @@ def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
     return tuple(axes)
 
 
-class _Rows:
+class Rows:
     """An array of ``shape`` as (R, K): K runs over the axes that are reduced, in C order, R over the others."""
 
     def __init__(self, shape: tuple[int, ...], axis: Axis, keepdims: bool, op: str) -> None:
@@ -65,120 +64,144 @@ class _Rows:
         return rows.reshape([self.shape[i] for i in self.order]).transpose(np.argsort(self.order))
 
 
-@op
-@np.errstate(all="ignore")
-def sum(x: Any, axis: Axis = None, keepdims: bool = False, *, need: list[bool]) -> Result:
-    """Sum over ``axis`` (an int, several, or None for all), added in float64.
+class _NotGiven:
+    """The default of axis, which may be None."""
 
-    keepdims leaves the summed axes with size 1. Default False. Raises ValueError when x has no such axis.
+    def __repr__(self) -> str:
+        return "<not given>"
+
+
+NOT_GIVEN: Any = _NotGiven()
+
+
+def axis_and_keep(op: str, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> tuple[Any, bool]:
+    """The axes and whether they are kept, from torch's or NumPy's names for them."""
+    if axis is NOT_GIVEN:
+        return dim, keepdim or keepdims
+    if dim is not None:
+        raise TypeError(f"{op}: dim={dim} and axis={axis} are given, expected one of them")
+    return axis, keepdim or keepdims
+
+
+@op
+def _sum(x: Any, axis: Axis, keepdims: bool, *, need: list[bool]) -> Result:
+    x = as_float32(x, "sum", "x")
+    if axis is None and not keepdims and x.size <= BLOCK and x.flags.c_contiguous:  # the usual loss, cheaply
+        shape = x.shape
+        with np.errstate(all="ignore"):
+            total = np.asarray(np.add.reduce(x.ravel().astype(np.float64)), np.float32)
+        return total, lambda dy: (np.broadcast_to(dy, shape),)
+    r = Rows(x.shape, axis, keepdims, "sum")
+    with np.errstate(all="ignore"):
+        y = row_sums(r.rows(x)).astype(np.float32)
+    return y.reshape(r.y_shape), lambda dy: (r.spread(dy),)
+
+
+def sum(x: Any, dim: Axis = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Any:
+    """Sum over ``dim``, or ``axis`` (an int, several, or None for all), added in float64.
+
+    keepdim, or keepdims, leaves the summed axes with size 1. Default False. Raises ValueError when x has no such axis.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.sum(np.ones((2, 3)), axis=1)
     array([3., 3.], dtype=float32)
     """
-    x = as_float32(x, "sum", "x")
-    r = _Rows(x.shape, axis, keepdims, "sum")
-    y = row_sums(r.rows(x)).astype(np.float32)
-    return y.reshape(r.y_shape), lambda dy: (r.spread(dy),)
+    return _sum(x, *axis_and_keep("sum", dim, keepdim, axis, keepdims))
 
 
 @op
-@np.errstate(all="ignore")
-def mean(x: Any, axis: Axis = None, keepdims: bool = False, *, need: list[bool]) -> Result:
-    """Mean over ``axis``, as sum; nan over no elements.
+def _mean(x: Any, axis: Axis, keepdims: bool, *, need: list[bool]) -> Result:
+    x = as_float32(x, "mean", "x")
+    r = Rows(x.shape, axis, keepdims, "mean")
+    length = np.float64(r.length or math.nan)
+    with np.errstate(all="ignore"):
+        y = (row_sums(r.rows(x)) / length).astype(np.float32)
+    return y.reshape(r.y_shape), lambda dy: (r.spread(dy / np.float32(length)),)
+
+
+def mean(x: Any, dim: Axis = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Any:
+    """Mean over ``dim``, or ``axis``, as sum; nan over no elements.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.mean(np.arange(6.0).reshape(2, 3), axis=1)
     array([1., 4.], dtype=float32)
     """
-    x = as_float32(x, "mean", "x")
-    r = _Rows(x.shape, axis, keepdims, "mean")
-    length = np.float64(r.length or math.nan)
-    y = (row_sums(r.rows(x)) / length).astype(np.float32)
-    return y.reshape(r.y_shape), lambda dy: (r.spread(dy / np.float32(length)),)
+    return _mean(x, *axis_and_keep("mean", dim, keepdim, axis, keepdims))
 
 
 @op
 @np.errstate(all="ignore")
-def var(x: Any, axis: Axis = None, correction: int = 1, keepdims: bool = False, *, need: list[bool]) -> Result:
-    """Variance over ``axis``: sum of (x - mean)**2 / (K - correction) over K elements, in float64.
-
-    correction=1 (default, as torch.var) is unbiased for a sample, 0 is the variance of the elements themselves (as
-    numpy.var). nan where K <= correction. keepdims and errors as sum.
-
-    >>> import fastnn as fnn
-    >>> float(fnn.ops.var([1.0, 2.0, 3.0]))
-    1.0
-    """
-    x = as_float32(x, "var", "x")
-    r = _Rows(x.shape, axis, keepdims, "var")
+def _var(x: Any, axis: Axis, keepdims: bool, correction: float, root: bool, *, need: list[bool]) -> Result:
+    x = as_float32(x, "std" if root else "var", "x")
+    r = Rows(x.shape, axis, keepdims, "std" if root else "var")
     freedom = r.length - correction if r.length > correction else math.nan
     rows = r.rows(x)
     means = row_sums(rows) / (r.length or 1)
-    y = np.empty(r.count, np.float32)
+    spread = np.empty(r.count)
     step = BLOCK // (r.length or 1) or 1
     for i in range(0, r.count, step):
         deviations = rows[i : i + step] - means[i : i + step, None]
-        y[i : i + step] = np.add.reduce(deviations * deviations, 1) / freedom
+        spread[i : i + step] = np.add.reduce(deviations * deviations, 1) / freedom
+    if root:
+        spread = np.sqrt(spread)
+    kept = spread.reshape(r.kept_shape) if root else None
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
-        scale = dy.reshape(r.kept_shape) * np.float64(2 / freedom)
+        scale = dy.reshape(r.kept_shape) * np.float64((1 if root else 2) / freedom)
+        if kept is not None:
+            scale = scale / kept
         return (((x - means.reshape(r.kept_shape)) * scale).astype(np.float32),)
 
-    return y.reshape(r.y_shape), backward
+    return spread.astype(np.float32).reshape(r.y_shape), backward
 
 
-def _extreme(name: str, x: Any, axis: Axis, keepdims: bool) -> Result:
-    """max or min; the first one in C order gets the gradient."""
-    x = as_float32(x, name, "x")
-    r = _Rows(x.shape, axis, keepdims, name)
-    if not r.length:
-        raise ValueError(f"{name}: x has shape {x.shape}, nothing to choose from over axis {axis}")
-    choose, where = (np.maximum, np.argmax) if name == "max" else (np.minimum, np.argmin)
-    y = np.asarray(choose.reduce(x, axis=r.axes))
-
-    def backward(dy: FloatArray) -> tuple[FloatArray]:
-        rows = np.zeros((r.count, r.length), np.float32)
-        rows[np.arange(r.count), where(r.rows(x), axis=1)] = dy.ravel()
-        return (r.back(rows),)
-
-    return y.reshape(r.y_shape), backward
+def _spread(name: str, x: Any, dim: Any, correction: Any, keepdim: bool, axis: Any, keepdims: bool) -> Any:
+    if isinstance(dim, bool):  # torch's older var(unbiased)
+        raise TypeError(f"{name}: dim is {dim}, expected axes; write correction={int(dim)} for unbiased={dim}")
+    if correction is None:
+        correction = 1 if axis is NOT_GIVEN else 0
+    if isinstance(correction, bool) or not isinstance(correction, (int, float, np.number)):
+        raise TypeError(f"{name}: correction is {correction!r}, expected a number; True and False are 1 and 0")
+    axis, keep = axis_and_keep(name, dim, keepdim, axis, keepdims)
+    return _var(x, axis, keep, correction, name == "std")
 
 
-@op
-def max(x: Any, axis: Axis = None, keepdims: bool = False, *, need: list[bool]) -> Result:
-    """Largest element over ``axis``, as sum; nan where one is nan. The first largest gets the gradient.
+def var(
+    x: Any,
+    dim: Axis = None,
+    correction: float | None = None,
+    keepdim: bool = False,
+    *,
+    axis: Any = NOT_GIVEN,
+    keepdims: bool = False,
+) -> Any:
+    """Variance over ``dim``, or ``axis``: sum of (x - mean)**2 / (K - correction) over K elements, in float64.
 
-    Also raises ValueError where there is no element to choose.
-
-    >>> import fastnn as fnn
-    >>> fnn.ops.max([[1.0, 5.0], [7.0, 3.0]], axis=1)
-    array([5., 7.], dtype=float32)
-    """
-    return _extreme("max", x, axis, keepdims)
-
-
-@op
-def min(x: Any, axis: Axis = None, keepdims: bool = False, *, need: list[bool]) -> Result:
-    """Smallest element over ``axis``, as max.
+    correction: 1 is unbiased for a sample, 0 is the variance of the elements themselves. Default None: 1, as
+    torch.var, but 0 where ``axis`` is given, as numpy.var. nan where K <= correction. keepdim and errors as sum.
 
     >>> import fastnn as fnn
-    >>> fnn.ops.min([[1.0, 5.0], [7.0, 3.0]], axis=1)
-    array([1., 3.], dtype=float32)
+    >>> float(fnn.ops.var([1.0, 2.0, 3.0])), round(float(fnn.ops.var([1.0, 2.0, 3.0], axis=0)), 4)
+    (1.0, 0.6667)
     """
-    return _extreme("min", x, axis, keepdims)
+    return _spread("var", x, dim, correction, keepdim, axis, keepdims)
 
 
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> npt.NDArray[np.int64]:
-    """Where the first largest element lies along ``axis`` (None: in the flattened array); int64, no gradient.
+def std(
+    x: Any,
+    dim: Axis = None,
+    correction: float | None = None,
+    keepdim: bool = False,
+    *,
+    axis: Any = NOT_GIVEN,
+    keepdims: bool = False,
+) -> Any:
+    """Standard deviation over ``dim``, or ``axis``: the square root of var, with the same arguments.
+
+    The gradient is infinite or nan where all elements are equal.
 
     >>> import fastnn as fnn
-    >>> fnn.ops.argmax([[1.0, 5.0], [7.0, 3.0]], axis=1)
-    array([1, 0])
+    >>> float(fnn.ops.std([1.0, 2.0, 3.0]))
+    1.0
     """
-    x = as_float32(x.data if isinstance(x, Tensor) else x, "argmax", "x")
-    if axis is not None:
-        axis = one_axis(axis, x.ndim, "argmax")
-    if not (x.size if axis is None else x.shape[axis]):
-        raise ValueError(f"argmax: x has shape {x.shape}, nothing to choose from over axis {axis}")
-    return np.asarray(np.argmax(x, axis=axis, keepdims=keepdims))
+    return _spread("std", x, dim, correction, keepdim, axis, keepdims)

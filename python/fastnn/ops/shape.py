@@ -1,4 +1,5 @@
-"""Ops that move elements and compute nothing. Results are views of x wherever NumPy can make one."""
+"""Ops that move elements and compute nothing. Results are views of x wherever NumPy can make one; integers and bool
+keep their dtype."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.arrays import FloatArray, as_float32, channels_first, channels_last, is_channels_last
+from fastnn.arrays import FloatArray, as_numbers, channels_first, channels_last, is_channels_last
 from fastnn.ops.broadcast import new, sum_to
 from fastnn.ops.reduction import one_axis
 from fastnn.tensor import Backward, op
@@ -18,9 +19,9 @@ Result = tuple[FloatArray, Backward]
 
 def _ravelled(x: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     """x in C order with another shape: a view of a C-contiguous x, a copy of any other."""
-    if x.ndim == 4 and is_channels_last(x):
+    if x.ndim == 4 and x.dtype == np.float32 and is_channels_last(x):
         x = channels_first(x)
-    if x.flags.c_contiguous:
+    if x.flags.c_contiguous or x.dtype != np.float32:
         return x.reshape(shape)
     y = new(shape)
     np.copyto(y.reshape(x.shape), x)
@@ -45,7 +46,7 @@ def reshape(x: Any, shape: Any, *, need: list[bool]) -> Result:
     >>> fnn.ops.reshape(np.zeros((2, 3, 4)), (2, -1)).shape
     (2, 12)
     """
-    x = as_float32(x, "reshape", "x")
+    x = as_numbers(x, "reshape", "x")
     sizes = [int(n) for n in shape] if isinstance(shape, (tuple, list)) else [int(shape)]
     wanted = list(sizes)
     known = math.prod([n for n in sizes if n != -1])
@@ -66,7 +67,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1, *, need: list[bool]) 
     >>> fnn.ops.flatten(np.zeros((2, 3, 4)), 1).shape
     (2, 12)
     """
-    x = as_float32(x, "flatten", "x")
+    x = as_numbers(x, "flatten", "x")
     if not x.ndim:
         return _reshaped(x, (1,))
     first, last = one_axis(start_dim, x.ndim, "flatten", "start_dim"), one_axis(end_dim, x.ndim, "flatten", "end_dim")
@@ -83,7 +84,7 @@ def permute(x: Any, dims: Sequence[int], *, need: list[bool]) -> Result:
     >>> fnn.ops.permute(np.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    x = as_float32(x, "permute", "x")
+    x = as_numbers(x, "permute", "x")
     order = [one_axis(d, x.ndim, "permute", "dims") for d in dims]
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(f"permute: dims {tuple(dims)} do not name each axis of x {x.shape} once")
@@ -98,7 +99,7 @@ def transpose(x: Any, dim0: int, dim1: int, *, need: list[bool]) -> Result:
     >>> fnn.ops.transpose(np.zeros((2, 3, 4)), 1, 2).shape
     (2, 4, 3)
     """
-    x = as_float32(x, "transpose", "x")
+    x = as_numbers(x, "transpose", "x")
     a, b = one_axis(dim0, x.ndim, "transpose", "dim0"), one_axis(dim1, x.ndim, "transpose", "dim1")
     return x.swapaxes(a, b), lambda dy: (dy.swapaxes(a, b),)
 
@@ -111,7 +112,7 @@ def squeeze(x: Any, dim: int | None = None, *, need: list[bool]) -> Result:
     >>> fnn.ops.squeeze(np.zeros((2, 1, 3))).shape
     (2, 3)
     """
-    x = as_float32(x, "squeeze", "x")
+    x = as_numbers(x, "squeeze", "x")
     axes = range(x.ndim) if dim is None else [one_axis(dim, x.ndim, "squeeze", "dim")]
     x_shape = x.shape
     y = np.squeeze(x, axis=tuple([i for i in axes if x_shape[i] == 1]))
@@ -126,7 +127,7 @@ def unsqueeze(x: Any, dim: int, *, need: list[bool]) -> Result:
     >>> fnn.ops.unsqueeze(np.zeros((2, 3)), -1).shape
     (2, 3, 1)
     """
-    x = as_float32(x, "unsqueeze", "x")
+    x = as_numbers(x, "unsqueeze", "x")
     axis, x_shape = one_axis(dim, x.ndim + 1, "unsqueeze", "dim"), x.shape
     return np.expand_dims(x, axis), lambda dy: (dy.reshape(x_shape),)
 
@@ -139,7 +140,7 @@ def broadcast_to(x: Any, shape: Sequence[int], *, need: list[bool]) -> Result:
     >>> fnn.ops.broadcast_to(np.zeros((2, 1)), (4, -1, 3)).shape
     (4, 2, 3)
     """
-    x = as_float32(x, "broadcast_to", "x")
+    x = as_numbers(x, "broadcast_to", "x")
     x_shape, extra = x.shape, len(shape) - x.ndim
     sizes = [x_shape[i - extra] if n == -1 and i >= extra >= 0 else int(n) for i, n in enumerate(shape)]
     try:
@@ -150,6 +151,36 @@ def broadcast_to(x: Any, shape: Sequence[int], *, need: list[bool]) -> Result:
 
 
 @op
+def repeat(x: Any, sizes: Sequence[int], *, need: list[bool]) -> Result:
+    """x laid side by side, ``sizes[i]`` times along axis i, as torch's repeat (numpy.tile).
+
+    Args:
+        x: any shape.
+        sizes: one number per axis, at least 0; more numbers than axes put new axes in front. An int is one number.
+
+    Raises ValueError for fewer numbers than axes and for negative ones.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.repeat([1.0, 2.0], (2, 2))
+    array([[1., 2., 1., 2.],
+           [1., 2., 1., 2.]], dtype=float32)
+    """
+    x = as_numbers(x, "repeat", "x")
+    counts = tuple([int(n) for n in sizes] if isinstance(sizes, (tuple, list)) else [int(sizes)])
+    if len(counts) < x.ndim or any(n < 0 for n in counts):
+        raise ValueError(f"repeat: sizes are {counts} for x of shape {x.shape}, expected at least {x.ndim}, all >= 0")
+    inner = (1,) * (len(counts) - x.ndim) + x.shape
+    each = tuple([n for pair in zip(counts, inner, strict=True) for n in pair])  # times, then the axis itself
+    x_shape, copies = x.shape, tuple(range(0, 2 * len(counts), 2))
+    y = np.tile(x, counts)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        return (np.add.reduce(dy.reshape(each), axis=copies, dtype=np.float64).astype(np.float32).reshape(x_shape),)
+
+    return y, backward
+
+
+@op
 def flip(x: Any, dims: Any, *, need: list[bool]) -> Result:
     """x with the order of its elements reversed along one axis or several, a view.
 
@@ -157,7 +188,7 @@ def flip(x: Any, dims: Any, *, need: list[bool]) -> Result:
     >>> fnn.ops.flip([1.0, 2.0, 3.0], 0)
     array([3., 2., 1.], dtype=float32)
     """
-    x = as_float32(x, "flip", "x")
+    x = as_numbers(x, "flip", "x")
     given = dims if isinstance(dims, (tuple, list)) else (dims,)
     axes = tuple([one_axis(d, x.ndim, "flip", "dims") for d in given])
     return np.flip(x, axes), lambda dy: (np.flip(dy, axes),)
@@ -178,7 +209,7 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0, 
     >>> fnn.ops.pad([1.0, 2.0], (1, 2))
     array([0., 1., 2., 0., 0.], dtype=float32)
     """
-    x = as_float32(x, "pad", "x")
+    x = as_numbers(x, "pad", "x")
     if mode != "constant":
         raise ValueError(f"pad: mode is {mode!r}, expected 'constant'")
     if len(pad) % 2 or len(pad) > 2 * x.ndim or any(n < 0 for n in pad):
@@ -190,7 +221,8 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0, 
         before[-1 - i], after[-1 - i] = int(pad[2 * i]), int(pad[2 * i + 1])
     shape = tuple([n + b + a for n, b, a in zip(x.shape, before, after, strict=True)])
     inside = tuple([slice(b, b + n) for n, b in zip(x.shape, before, strict=True)])
-    y = new(shape, x.ndim == 4 and not x.flags.c_contiguous and is_channels_last(x))
+    last = x.ndim == 4 and not x.flags.c_contiguous and is_channels_last(x)
+    y = new(shape, last) if x.dtype == np.float32 else np.empty(shape, np.result_type(x, np.min_scalar_type(value)))
     y.fill(value)
     y[inside] = x
     return y, lambda dy: (dy[inside],)
