@@ -124,11 +124,7 @@ def test_operators_on_both_sides(rng):
     assert np.array_equal((-x).numpy(), -a)
     assert np.array_equal(abs(x).numpy(), np.abs(a))
     assert +x is x
-    y = x
-    y += 1
-    assert np.array_equal(x.numpy(), a)
-    assert y.requires_grad
-    assert len({x, x, y}) == 2
+    assert len({x, x, -x}) == 2
 
 
 @pytest.mark.parametrize(("other", "want"), [(1e39, np.inf), (-1e39, -np.inf), (2**100, 2**100), (np.inf, np.inf)])

@@ -15,7 +15,7 @@ _FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 
 def refuse(value: Any, op: str, name: str) -> None:
-    """Raises TypeError for what ``np.asarray`` would take apart, wrap as an object, or drop a part of without a word."""
+    """Raises TypeError for what ``np.asarray`` would wrap as an object, or drop a part of, without a word."""
     if type(value) is np.ndarray:
         return
     if isinstance(value, np.ndarray) and hasattr(value, "mask"):

@@ -27,7 +27,9 @@ def _references(x: Any) -> int:
 
 def _write(x: Any, key: Any, value: Any) -> None:
     if not x._array.flags.writeable:
-        raise ValueError(f"the Tensor of shape {x.shape} shows memory that may only be read; write x = x + y, not x += y")
+        raise ValueError(
+            f"the Tensor of shape {x.shape} shows memory that may only be read; write x = x + y, not x += y"
+        )
     x._array[key] = value
     writes.note_write(x._array)
 

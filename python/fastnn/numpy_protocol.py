@@ -38,6 +38,12 @@ def _spread(name: str) -> Callable[..., Any]:
     return call
 
 
+def _squeeze(a: Any, axis: int | None = None) -> Any:
+    if axis is not None and a.shape[axis] != 1:
+        raise ValueError(f"squeeze: axis {axis} of the Tensor of shape {a.shape} is not of size 1")
+    return fastnn.ops.squeeze(a, axis)
+
+
 def _where(condition: Any, *choices: Any) -> Any:
     return fastnn.ops.where(condition, *choices) if choices else np.nonzero(_arrays(condition))
 
@@ -91,7 +97,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.min: _reduction("min"),
     np.ravel: lambda a: fastnn.ops.reshape(a, (-1,)),
     np.reshape: _reshape,
-    np.squeeze: lambda a, axis=None: fastnn.ops.squeeze(a, axis),
+    np.squeeze: _squeeze,
     np.stack: _moved("stack"),
     np.std: _spread("std"),
     np.sum: _reduction("sum"),
@@ -101,7 +107,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: _where,
 }
 
-# What is only looked at: the answer has no gradient in any library.
+# What only looks at values or shapes: the answer has no gradient in any library.
 LOOKING_UFUNCS = frozenset(
     {
         np.equal,
@@ -134,15 +140,19 @@ LOOKS = frozenset(
         np.array_repr,
         np.array_str,
         np.count_nonzero,
+        np.empty_like,
         np.flatnonzero,
+        np.full_like,
         np.isclose,
         np.may_share_memory,
         np.ndim,
         np.nonzero,
+        np.ones_like,
         np.result_type,
         np.shape,
         np.shares_memory,
         np.size,
+        np.zeros_like,
     }
 )
 

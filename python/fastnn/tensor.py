@@ -284,7 +284,9 @@ def op(function: Callable[..., tuple[Any, Backward | None]]) -> Callable[..., An
         if not tensors:
             return y
         if not edges or not backward:
-            return tuple([_output(part, None, i) for i, part in enumerate(y)]) if type(y) is tuple else _output(y, None, 0)
+            return (
+                tuple([_output(part, None, i) for i, part in enumerate(y)]) if type(y) is tuple else _output(y, None, 0)
+            )
         watched = _watched(reached, arrays) if reached else None
         if type(y) is not tuple:
             return _shared(_output(y, Node(function.__name__, backward, edges, 1, watched), 0), reached, arrays)
