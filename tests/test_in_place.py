@@ -138,11 +138,9 @@ def test_results_must_fit():
 @pytest.mark.parametrize("which", ["tensor", "value"])
 def test_items_are_not_recorded(which):
     p, x = fnn.Parameter([1.0, 2.0]), fnn.Tensor([0.0, 0.0])
+    target, value = (p, 3) if which == "tensor" else (x, p[0])
     with pytest.raises(TypeError, match=r"stack, cat or where"):
-        if which == "tensor":
-            p[0] = 3
-        else:
-            x[0] = p[0]
+        target[0] = value
     assert np.array_equal(p.data, [1, 2])
     assert np.array_equal(x.data, [0, 0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,9 +28,7 @@ def _references(x: Any) -> int:
 
 def _write(x: Any, key: Any, value: Any) -> None:
     if not x._array.flags.writeable:
-        raise ValueError(
-            f"the Tensor of shape {x.shape} shows memory that may only be read; write x = x + y, not x += y"
-        )
+        raise ValueError(f"the Tensor of shape {x.shape} shows memory that may only be read; write x = x + y")
     x._array[key] = value
     writes.note_write(x._array)
 
@@ -67,12 +66,13 @@ def _assign(x: Any, y: Any, sign: str, name: str) -> Any:
 class InPlace:
     """Assignments of Tensor.
 
-    Under ``no_grad``, and where no gradient is wanted, the memory is written, and everything that shares it sees that. A
-    recorded Tensor becomes the result, under all its names; where other memory would have to follow, that is an error.
+    Under ``no_grad``, and where no gradient is wanted, the memory is written, and everything that shares it sees that.
+    A recorded Tensor becomes the result, under all its names; where other memory would have to follow, it is an error.
     """
 
     __slots__ = ()
     _array: npt.NDArray[Any]
+    requires_grad: bool
 
     def __iadd__(self, other: Any) -> Tensor:
         return _assign(self, other, "+", "add")  # type: ignore[no-any-return]
@@ -92,7 +92,7 @@ class InPlace:
     def __setitem__(self, key: Any, value: Any) -> None:
         if _recorded(self, value):
             raise TypeError(
-                "x[i] = y of a Tensor, or from one, that requires a gradient is not recorded; build x from its parts by "
+                "x[i] = y of a Tensor, or from one, that requires a gradient is not recorded; make x of its parts by "
                 "fastnn.ops.stack, cat or where, or write in `with fastnn.no_grad():`"
             )
         _write(self, key, value._array if isinstance(value, InPlace) else value)
@@ -101,12 +101,7 @@ class InPlace:
 def _measure() -> int:
     """References to the array of a Tensor that nobody else has, counted as above."""
 
-    class Lone:
-        __slots__ = ("_array",)
-
-    x = Lone()
-    x._array = np.empty(1, np.float32)
-    return _references(x)
+    return _references(types.SimpleNamespace(_array=np.empty(1, np.float32)))
 
 
 _ALONE = _measure()

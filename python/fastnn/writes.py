@@ -1,10 +1,10 @@
 """Whether memory that an op saved for its gradient was written before the gradient was asked for.
 
-Two ways lead to a write. The package's own (an optimizer's step, load_state_dict, ``x -= y``) notes it here: a clock that
-every Node of the tape remembers, and the span of memory. The user's own (``p.data[...] = 0``, a buffer that is filled
-again) cannot be seen, so memory that the user can reach is compared by a digest of its bits: arrays that were given to
-an op, and Tensors whose ``data`` was asked for. What an op saved is what its ``backward`` holds, so no op has to say it;
-it is looked up only where something was written at all.
+Two ways lead to a write. The package's own (an optimizer's step, load_state_dict, ``x -= y``) notes it here: a clock
+that every Node of the tape remembers, and the span of memory. The user's own (``p.data[...] = 0``, a buffer that is
+filled again) cannot be seen, so memory that the user can reach is compared by a digest of its bits: arrays that were
+given to an op, and Tensors whose ``data`` was asked for. What an op saved is what its ``backward`` holds, so no op has
+to say it; it is looked up only where something was written at all.
 """
 
 from __future__ import annotations

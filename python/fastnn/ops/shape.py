@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.arrays import FloatArray, as_numbers, channels_first, channels_last, is_channels_last
+from fastnn.arrays import FloatArray, as_float32, as_numbers, channels_first, channels_last, is_channels_last
 from fastnn.ops.broadcast import new, sum_to
 from fastnn.ops.reduction import one_axis
 from fastnn.tensor import Backward, op
@@ -166,7 +166,8 @@ def repeat(x: Any, sizes: Sequence[int], *, need: list[bool]) -> Result:
            [1., 2., 1., 2.]], dtype=float32)
     """
     x = as_numbers(x, "repeat", "x")
-    counts = tuple([int(n) for n in sizes] if isinstance(sizes, (tuple, list)) else [int(sizes)])
+    given: Any = sizes if isinstance(sizes, (tuple, list)) else (sizes,)
+    counts = tuple([int(n) for n in given])
     if len(counts) < x.ndim or any(n < 0 for n in counts):
         raise ValueError(f"repeat: sizes are {counts} for x of shape {x.shape}, expected at least {x.ndim}, all >= 0")
     inner = (1,) * (len(counts) - x.ndim) + x.shape
@@ -210,6 +211,8 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0, 
     array([0., 1., 2., 0., 0.], dtype=float32)
     """
     x = as_numbers(x, "pad", "x")
+    if x.dtype.kind != "f" and np.asarray(value).astype(x.dtype) != value:
+        x = as_float32(x, "pad", "x")  # integers have no such number
     if mode != "constant":
         raise ValueError(f"pad: mode is {mode!r}, expected 'constant'")
     if len(pad) % 2 or len(pad) > 2 * x.ndim or any(n < 0 for n in pad):
@@ -222,7 +225,7 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0, 
     shape = tuple([n + b + a for n, b, a in zip(x.shape, before, after, strict=True)])
     inside = tuple([slice(b, b + n) for n, b in zip(x.shape, before, strict=True)])
     last = x.ndim == 4 and not x.flags.c_contiguous and is_channels_last(x)
-    y = new(shape, last) if x.dtype == np.float32 else np.empty(shape, np.result_type(x, np.min_scalar_type(value)))
+    y = new(shape, last) if x.dtype == np.float32 else np.empty(shape, x.dtype)
     y.fill(value)
     y[inside] = x
     return y, lambda dy: (dy[inside],)
