@@ -6,8 +6,10 @@ namespace fastnn {
 static void bind_all(py::module_& m) {
   // clang-format off
   void bind_activation(py::module_&); bind_activation(m);
+  void bind_arithmetic(py::module_&); bind_arithmetic(m);
   void bind_avgpool2d(py::module_&); bind_avgpool2d(m);
   void bind_batchnorm(py::module_&); bind_batchnorm(m);
+  void bind_broadcast(py::module_&); bind_broadcast(m);
   void bind_conv2d(py::module_&); bind_conv2d(m);
   void bind_crf(py::module_&); bind_crf(m);
   void bind_cross_entropy(py::module_&); bind_cross_entropy(m);
@@ -27,6 +29,7 @@ static void bind_all(py::module_& m) {
   void bind_recurrent_step(py::module_&); bind_recurrent_step(m);
   void bind_rnn(py::module_&); bind_rnn(m);
   void bind_roofline(py::module_&); bind_roofline(m);
+  void bind_row_sums(py::module_&); bind_row_sums(m);
   void bind_runtime(py::module_&); bind_runtime(m);
   void bind_softmax(py::module_&); bind_softmax(m);
   void bind_sum_rows(py::module_&); bind_sum_rows(m);

@@ -257,48 +257,54 @@ def op(function: Callable[..., tuple[Any, Backward | None]]) -> Callable[..., An
     plain arrays.
     """
     parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    places, names = len(parameters), frozenset(p.name for p in parameters)
+    places, names, name = len(parameters), frozenset(p.name for p in parameters), function.__name__.lstrip("_")
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
         arrays = list(args) if not options or names.isdisjoint(options) else _placed(parameters, args, options)
         need = [False] * (places if places > len(arrays) else len(arrays))
-        recording, tensors = _mode.recording, False
-        edges: list[Edge | None] = []
-        reached: list[int] = []
+        for value in arrays:
+            if isinstance(value, Tensor):
+                break
+        else:
+            return function(*arrays, need=need, **options)[0]
+        recording = _mode.recording
+        edges: list[Edge | None] | None = None
+        reached: list[int] | None = None
         for i, value in enumerate(arrays):
             if isinstance(value, Tensor):
-                tensors = True
                 arrays[i] = value._array
-                if recording and value.requires_grad:
+                if not recording:
+                    continue
+                if value.requires_grad:
                     need[i] = True
-                    edges = edges or [None] * len(arrays)
+                    if edges is None:
+                        edges = [None] * len(arrays)
                     edges[i] = value if value._node is None else (value._node, value._index)
-                    if value._exposed:
-                        reached.append(i)
-                elif recording:
-                    reached.append(i)
-            elif isinstance(value, np.ndarray):
+                    if not value._exposed:
+                        continue
+            elif not isinstance(value, np.ndarray):
+                continue
+            if reached is None:
+                reached = [i]
+            else:
                 reached.append(i)
-        y, backward = function(*arrays, need=need, **options)
-        if not tensors:
-            return y
-        if not edges or not backward:
-            return (
-                tuple([_output(part, None, i) for i, part in enumerate(y)]) if type(y) is tuple else _output(y, None, 0)
-            )
-        watched = _watched(reached, arrays) if reached else None
-        if type(y) is not tuple:
-            return _shared(_output(y, Node(function.__name__, backward, edges, 1, watched), 0), reached, arrays)
-        node = Node(function.__name__, backward, edges, len(y), watched)
-        return tuple([_shared(_output(part, node, i), reached, arrays) for i, part in enumerate(y)])
+        y, backward = function(*arrays, need=need, **options) if options else function(*arrays, need=need)
+        if edges is None or backward is None:
+            return tuple([_output(part, None, 0) for part in y]) if type(y) is tuple else _output(y, None, 0)
+        several = type(y) is tuple
+        node = Node(name, backward, edges, len(y) if several else 1, _watched(reached, arrays) if reached else None)
+        outputs = [_output(part, node, i) for i, part in enumerate(y)] if several else [_output(y, node, 0)]
+        if reached:
+            _mark_shared(outputs, reached, arrays)
+        return tuple(outputs) if several else outputs[0]
 
     call.raw = function  # type: ignore[attr-defined]
     return call
 
 
-def _shared(output: Tensor, reached: list[int], arrays: Sequence[Any]) -> Tensor:
-    """The output, marked where it shows memory of an argument that the user can reach."""
-    if reached and output._array.base is not None:
-        output._exposed = any(np.may_share_memory(output._array, arrays[i]) for i in reached)
-    return output
+def _mark_shared(outputs: list[Tensor], reached: list[int], arrays: Sequence[Any]) -> None:
+    """Marks the outputs that show memory of an argument that the user can reach."""
+    for output in outputs:
+        if output._array.base is not None:
+            output._exposed = any(np.may_share_memory(output._array, arrays[i]) for i in reached)

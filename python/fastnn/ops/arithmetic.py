@@ -7,12 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from fastnn import _core
 from fastnn.arrays import FloatArray, as_numbers
 from fastnn.ops.broadcast import operand, pointwise, pointwise_backward, sum_to
 from fastnn.ops.join import numbers
 from fastnn.tensor import Backward, op
 
 Result = tuple[FloatArray, Backward]
+
+
+def _binary(sign: str, ufunc: np.ufunc, name: str, x: FloatArray, y: FloatArray) -> FloatArray:
+    """x sign y; where both are small and need no broadcasting, without NumPy's way around its warnings."""
+    z: FloatArray | None = _core.arithmetic(sign, x, y)
+    return pointwise(ufunc, name, x, y) if z is None else z
 
 
 @op
@@ -30,7 +37,7 @@ def add(x: Any, y: Any, *, need: list[bool]) -> Result:
     def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
         return sum_to(dz, x_shape) if need[0] else None, sum_to(dz, y_shape) if need[1] else None
 
-    return pointwise(np.add, "add", x, y), backward
+    return _binary("+", np.add, "add", x, y), backward
 
 
 @op
@@ -47,7 +54,7 @@ def sub(x: Any, y: Any, *, need: list[bool]) -> Result:
     def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
         return sum_to(dz, x_shape) if need[0] else None, np.negative(sum_to(dz, y_shape)) if need[1] else None
 
-    return pointwise(np.subtract, "sub", x, y), backward
+    return _binary("-", np.subtract, "sub", x, y), backward
 
 
 @op
@@ -67,7 +74,7 @@ def mul(x: Any, y: Any, *, need: list[bool]) -> Result:
         dy = None if kept_x is None else sum_to(pointwise_backward(np.multiply, dz, kept_x), y_shape)
         return dx, dy
 
-    return pointwise(np.multiply, "mul", x, y), backward
+    return _binary("*", np.multiply, "mul", x, y), backward
 
 
 @op
@@ -80,7 +87,7 @@ def div(x: Any, y: Any, *, need: list[bool]) -> Result:
     """
     x, y = operand(x, "div", "x"), operand(y, "div", "y")
     x_shape, y_shape = x.shape, y.shape
-    z = pointwise(np.divide, "div", x, y)
+    z = _binary("/", np.divide, "div", x, y)
     kept_z = z if need[1] else None
 
     def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
@@ -102,7 +109,7 @@ def pow(x: Any, exponent: Any, *, need: list[bool]) -> Result:
     array([1., 4., 9.], dtype=float32)
     """
     x, p = operand(x, "pow", "x"), operand(exponent, "pow", "exponent")
-    z = pointwise(np.multiply, "pow", x, x) if p.ndim == 0 and p == 2 else pointwise(np.power, "pow", x, p)
+    z = _binary("*", np.multiply, "pow", x, x) if p.ndim == 0 and p == 2 else pointwise(np.power, "pow", x, p)
     kept_z = z if need[1] else None
 
     def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:

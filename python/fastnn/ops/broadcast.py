@@ -65,20 +65,8 @@ def pointwise(ufunc: np.ufunc, op: str, *operands: FloatArray) -> FloatArray:
 
 
 def row_sums(rows: FloatArray) -> npt.NDArray[np.float64]:
-    """Sum of each row of (R, K), added in float64; a row's bits do not depend on the other rows.
-
-    Blocks are converted before they are added: a reduction that converts on the way may cut rows at other places.
-    """
-    if rows.size <= BLOCK:
-        sums: npt.NDArray[np.float64] = np.add.reduce(rows.astype(np.float64), 1)
-        return sums
-    count, length = rows.shape
-    step = max(1, BLOCK // min(length, BLOCK))
-    sums = np.zeros(count)
-    for r in range(0, count, step):
-        for c in range(0, length, BLOCK):
-            sums[r : r + step] += np.add.reduce(rows[r : r + step, c : c + BLOCK].astype(np.float64), 1)
-    return sums
+    """Sum of each row of (R, K), added in float64; a row's bits do not depend on the other rows."""
+    return _core.row_sums(rows if rows.flags.c_contiguous else np.ascontiguousarray(rows))
 
 
 def sum_to(dy: FloatArray, shape: tuple[int, ...]) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import FloatArray, as_numbers
-from fastnn.ops.reduction import NOT_GIVEN, Axis, Result, Rows, axis_and_keep, one_axis
+from fastnn.ops.reduction import NOT_GIVEN, Axis, Result, axis_and_keep, one_axis, rows_of
 from fastnn.tensor import Tensor, op
 
 
@@ -23,7 +23,7 @@ class Extremes(NamedTuple):
 def _extreme(x: Any, name: str, axis: Axis, keepdims: bool, *, need: list[bool]) -> Result:
     """max or min; the first one in C order gets the gradient."""
     x = as_numbers(x, name, "x")
-    r = Rows(x.shape, axis, keepdims, name)
+    r = rows_of(x.shape, axis, keepdims, name)
     if not r.length:
         raise ValueError(f"{name}: x has shape {x.shape}, nothing to choose from over axis {axis}")
     choose, where = (np.maximum, np.argmax) if name == "max" else (np.minimum, np.argmin)

@@ -18,6 +18,11 @@ Results = tuple[tuple[FloatArray, ...], Backward]
 
 def numbers(parts: Sequence[Any], op: str, names: Sequence[str] | None = None) -> list[FloatArray]:
     """``parts`` as arrays of one kind: float32 if any of them is of floats, else integers or bool as they are."""
+    for x in parts:
+        if type(x) is not np.ndarray or x.dtype != np.float32 or not x.flags.aligned:
+            break
+    else:
+        return list(parts)
     names = names or [f"tensors[{i}]" for i in range(len(parts))]
     arrays = [as_numbers(x, op, name) for x, name in zip(parts, names, strict=True)]
     if any(x.dtype.kind == "f" for x in arrays):
@@ -29,6 +34,8 @@ def _check_shapes(arrays: list[FloatArray], op: str, axis: int | None) -> None:
     """All shapes must agree, except along ``axis``."""
     first = arrays[0].shape
     for i, x in enumerate(arrays):
+        if x.shape == first:
+            continue
         if x.ndim != len(first) or any(n != first[k] for k, n in enumerate(x.shape) if k != axis):
             elsewhere = "" if axis is None else f" elsewhere than in dim {axis}"
             raise ValueError(f"{op}: tensors[{i}] has shape {x.shape}, which differs from {first}{elsewhere}")
@@ -75,7 +82,8 @@ def _stack(*parts: Any, dim: int, need: list[bool]) -> Result:
     def backward(dy: FloatArray) -> list[FloatArray | None]:
         return [part if wanted else None for part, wanted in zip(np.moveaxis(dy, axis, 0), need, strict=True)]
 
-    return np.stack(arrays, axis=axis), backward
+    place = (slice(None),) * axis + (None,)
+    return np.concatenate([x[place] for x in arrays], axis=axis), backward
 
 
 def stack(tensors: Sequence[Any], dim: int = 0) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
+from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32
 from fastnn.ops.broadcast import BLOCK, row_sums
 from fastnn.tensor import Backward, op
@@ -53,15 +55,26 @@ class Rows:
         self.y_shape = self.kept_shape if keepdims else tuple([shape[i] for i in kept])
 
     def rows(self, x: FloatArray) -> FloatArray:
-        return x.transpose(self.order).reshape(self.count, self.length)
+        """C-contiguous; a view of x where that is possible."""
+        return np.ascontiguousarray(x.transpose(self.order).reshape(self.count, self.length))
 
     def spread(self, dy: FloatArray) -> FloatArray:
         """dy at every element that it came from, as a view."""
-        return np.broadcast_to(dy.reshape(self.kept_shape), self.shape)
+        return _core.broadcast_to(dy.reshape(self.kept_shape), self.shape)
 
     def back(self, rows: FloatArray) -> FloatArray:
         """(R, K) in the given shape, as a view."""
         return rows.reshape([self.shape[i] for i in self.order]).transpose(np.argsort(self.order))
+
+
+_known = functools.lru_cache(256)(Rows)
+
+
+def rows_of(shape: tuple[int, ...], axis: Axis, keepdims: bool, op: str) -> Rows:
+    """Rows, made once for every shape in use."""
+    if axis is None or type(axis) is int or (type(axis) is tuple and all(type(n) is int for n in axis)):
+        return _known(shape, axis, keepdims, op)
+    return Rows(shape, axis, keepdims, op)
 
 
 class _NotGiven:
@@ -86,14 +99,8 @@ def axis_and_keep(op: str, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -
 @op
 def _sum(x: Any, axis: Axis, keepdims: bool, *, need: list[bool]) -> Result:
     x = as_float32(x, "sum", "x")
-    if axis is None and not keepdims and x.size <= BLOCK and x.flags.c_contiguous:  # the usual loss, cheaply
-        shape = x.shape
-        with np.errstate(all="ignore"):
-            total = np.asarray(np.add.reduce(x.ravel().astype(np.float64)), np.float32)
-        return total, lambda dy: (np.broadcast_to(dy, shape),)
-    r = Rows(x.shape, axis, keepdims, "sum")
-    with np.errstate(all="ignore"):
-        y = row_sums(r.rows(x)).astype(np.float32)
+    r = rows_of(x.shape, axis, keepdims, "sum")
+    y = _core.row_means(r.rows(x), 1.0)
     return y.reshape(r.y_shape), lambda dy: (r.spread(dy),)
 
 
@@ -112,11 +119,10 @@ def sum(x: Any, dim: Axis = None, keepdim: bool = False, *, axis: Any = NOT_GIVE
 @op
 def _mean(x: Any, axis: Axis, keepdims: bool, *, need: list[bool]) -> Result:
     x = as_float32(x, "mean", "x")
-    r = Rows(x.shape, axis, keepdims, "mean")
-    length = np.float64(r.length or math.nan)
-    with np.errstate(all="ignore"):
-        y = (row_sums(r.rows(x)) / length).astype(np.float32)
-    return y.reshape(r.y_shape), lambda dy: (r.spread(dy / np.float32(length)),)
+    r = rows_of(x.shape, axis, keepdims, "mean")
+    length = np.float32(r.length or math.nan)
+    y = _core.row_means(r.rows(x), r.length or math.nan)
+    return y.reshape(r.y_shape), lambda dy: (r.spread(dy / length),)
 
 
 def mean(x: Any, dim: Axis = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Any:
@@ -133,7 +139,7 @@ def mean(x: Any, dim: Axis = None, keepdim: bool = False, *, axis: Any = NOT_GIV
 @np.errstate(all="ignore")
 def _var(x: Any, axis: Axis, keepdims: bool, correction: float, root: bool, *, need: list[bool]) -> Result:
     x = as_float32(x, "std" if root else "var", "x")
-    r = Rows(x.shape, axis, keepdims, "std" if root else "var")
+    r = rows_of(x.shape, axis, keepdims, "std" if root else "var")
     freedom = r.length - correction if r.length > correction else math.nan
     rows = r.rows(x)
     means = row_sums(rows) / (r.length or 1)

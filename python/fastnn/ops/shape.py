@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_numbers, channels_first, channels_last, is_channels_last
 from fastnn.ops.broadcast import new, sum_to
 from fastnn.ops.reduction import one_axis
@@ -129,7 +130,7 @@ def unsqueeze(x: Any, dim: int, *, need: list[bool]) -> Result:
     """
     x = as_numbers(x, "unsqueeze", "x")
     axis, x_shape = one_axis(dim, x.ndim + 1, "unsqueeze", "dim"), x.shape
-    return np.expand_dims(x, axis), lambda dy: (dy.reshape(x_shape),)
+    return x.reshape(*x_shape[:axis], 1, *x_shape[axis:]), lambda dy: (dy.reshape(x_shape),)
 
 
 @op
@@ -143,10 +144,9 @@ def broadcast_to(x: Any, shape: Sequence[int], *, need: list[bool]) -> Result:
     x = as_numbers(x, "broadcast_to", "x")
     x_shape, extra = x.shape, len(shape) - x.ndim
     sizes = [x_shape[i - extra] if n == -1 and i >= extra >= 0 else int(n) for i, n in enumerate(shape)]
-    try:
-        y = np.broadcast_to(x, sizes)
-    except ValueError:
-        raise ValueError(f"broadcast_to: x of shape {x_shape} does not broadcast to {tuple(shape)}") from None
+    y = _core.broadcast_to(x, sizes)
+    if y is None:
+        raise ValueError(f"broadcast_to: x of shape {x_shape} does not broadcast to {tuple(shape)}")
     return y, lambda dy: (sum_to(dy, x_shape),)
 
 

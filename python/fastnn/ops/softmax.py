@@ -11,15 +11,18 @@ from fastnn.tensor import Backward, op
 
 def rows_along(x: FloatArray, dim: int) -> FloatArray:
     """(rows, x.shape[dim]): every line of x along ``dim``; a view where the memory allows, as channels last does."""
-    if x.ndim == 2 and dim in (1, -1) and x.flags.c_contiguous:
-        return x
+    shape = x.shape
+    if (dim == -1 or dim == len(shape) - 1) and x.flags.c_contiguous:
+        return x if len(shape) == 2 else x.reshape(x.size // max(1, shape[-1]), shape[-1])
     last = np.moveaxis(x, dim, -1)
-    return np.ascontiguousarray(last).reshape(last.size // max(1, x.shape[dim]), x.shape[dim])
+    return np.ascontiguousarray(last).reshape(last.size // max(1, shape[dim]), shape[dim])
 
 
 def _back(rows: FloatArray, shape: tuple[int, ...], dim: int) -> FloatArray:
     """The inverse of rows_along for an x of that shape."""
     dim = dim % len(shape)
+    if dim == len(shape) - 1:
+        return rows.reshape(shape)
     return np.moveaxis(rows.reshape(*shape[:dim], *shape[dim + 1 :], shape[dim]), -1, dim)
 
 
