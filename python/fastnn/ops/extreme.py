@@ -38,17 +38,17 @@ def _extreme(x: Any, name: str, axis: Axis, keepdims: bool, *, need: list[bool])
 
 
 @op
-def _pick_along(x: Any, indices: Any, axis: int, keepdims: bool, *, need: list[bool]) -> Result:
-    """The element of every line of x along ``axis`` that ``indices``, with that axis of size 1, names."""
+def _extreme_at(x: Any, indices: Any, name: str, axis: int, keepdims: bool, *, need: list[bool]) -> Result:
+    """max or min of every line along ``axis``, which lies at ``indices`` (with that axis of size 1)."""
     shape = x.shape
-    y = np.take_along_axis(x, indices, axis)
+    y = np.asarray((np.maximum if name == "max" else np.minimum).reduce(x, axis=axis, keepdims=keepdims))
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
         dx = np.zeros(shape, np.float32)
         np.put_along_axis(dx, indices, dy.reshape(indices.shape), axis)
         return (dx,)
 
-    return y if keepdims else y.squeeze(axis), backward
+    return y, backward
 
 
 def _extremes(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> Any:
@@ -62,8 +62,9 @@ def _extremes(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: b
     if not isinstance(x, Tensor):
         x = as_numbers(x, name, "x")
     where = (argmax if name == "max" else argmin)(x, dim, True)
-    values = _pick_along(x, where, one_axis(dim, x.ndim, name, "dim"), keepdim or keepdims)
-    return Extremes(values, where if keepdim or keepdims else where.squeeze(dim))
+    keep = keepdim or keepdims
+    values = _extreme_at(x, where, name, one_axis(dim, x.ndim, name, "dim"), keep)
+    return Extremes(values, where if keep else where.squeeze(dim))
 
 
 def max(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Any:

@@ -88,5 +88,8 @@ def clamp(x: Any, min: float | None = None, max: float | None = None, *, need: l
     x = as_float32(x, "clamp", "x")
     low = operand(-np.inf if min is None else min, "clamp", "min")
     high = operand(np.inf if max is None else max, "clamp", "max")
-    y = pointwise(np.minimum, "clamp", pointwise(np.maximum, "clamp", x, low), high)
+    bound = pointwise if low.ndim or high.ndim else lambda f, _, *a: pointwise_backward(f, *a)  # neither of them warns
+    y = bound(np.minimum, "clamp", bound(np.maximum, "clamp", x, low), high)
+    if y.shape != x.shape:
+        raise ValueError(f"clamp: min {low.shape} and max {high.shape} do not fit x of shape {x.shape}")
     return y, lambda dy: (pointwise_backward(np.multiply, dy, ((x >= low) & (x <= high)).astype(np.float32)),)
