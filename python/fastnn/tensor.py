@@ -24,7 +24,7 @@ from fastnn.ownership import shows_only_itself
 from fastnn.tape import Backward, Edge, Gradients, Node, add_to_leaf, backpropagate, is_grad_enabled, no_grad
 from fastnn.tape import mode as _mode
 
-__all__ = ["Backward", "Gradients", "Parameter", "Tensor", "is_grad_enabled", "no_grad", "op"]
+__all__ = ["Backward", "Gradients", "Parameter", "Tensor", "is_grad_enabled", "looks", "no_grad", "op"]
 
 
 class Tensor(NumpyProtocol, InPlace, Operators):
@@ -308,3 +308,15 @@ def _mark_shared(outputs: list[Tensor], reached: list[int], arrays: Sequence[Any
     for output in outputs:
         if output._array.base is not None:
             output._exposed = any(np.may_share_memory(output._array, arrays[i]) for i in reached)
+
+
+def looks(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a function on arrays, whose answer has no gradient in any case, take Tensors as well."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        arrays = [value._array if isinstance(value, Tensor) else value for value in args]
+        named = {name: value._array if isinstance(value, Tensor) else value for name, value in options.items()}
+        return function(*arrays, **named)
+
+    return call

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_indices, require_ndim
 from fastnn.ops.mse_loss import check_reduction, scaled
-from fastnn.tensor import Backward, op
+from fastnn.tensor import Backward, looks, op
 
 IntArray = npt.NDArray[np.int64]
 
@@ -116,6 +116,7 @@ def crf_loss(
     return np.array(np.sum(losses, dtype=np.float64) * share, np.float32), backward
 
 
+@looks
 def crf_decode(
     emissions: Any, transitions: Any, start: Any, end: Any, lengths: Any = None
 ) -> tuple[list[IntArray], FloatArray]:

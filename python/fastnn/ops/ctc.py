@@ -8,7 +8,7 @@ import numpy.typing as npt
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_indices, positive_int
 from fastnn.ops.mse_loss import check_reduction, scaled
-from fastnn.tensor import Backward, op
+from fastnn.tensor import Backward, looks, op
 
 IntArray = npt.NDArray[np.int64]
 
@@ -144,6 +144,7 @@ def ctc_loss(
     return np.array(total, np.float32), backward
 
 
+@looks
 def ctc_greedy_decode(log_probs: Any, input_lengths: Any = None, blank: int = 0) -> tuple[list[IntArray], FloatArray]:
     """The labels of the likeliest alignment: the best class of each frame, repeats merged, blanks dropped.
 
@@ -164,6 +165,7 @@ def ctc_greedy_decode(log_probs: Any, input_lengths: Any = None, blank: int = 0)
     return [row[:count].copy() for row, count in zip(labels, counts, strict=True)], scores
 
 
+@looks
 def ctc_beam_decode(
     log_probs: Any, input_lengths: Any = None, beam_width: int = 10, blank: int = 0, top: int | None = None
 ) -> tuple[list[Any], FloatArray]:
