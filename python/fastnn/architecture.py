@@ -18,6 +18,7 @@ from fastnn.arrays import columns_first
 from fastnn.nn import init
 from fastnn.nn.container import ModuleDict, ModuleList, Sequential
 from fastnn.nn.module import Module
+from fastnn.nn.tree import entries, layers
 from fastnn.tensor import Parameter
 
 Description = dict[str, Any]
@@ -76,24 +77,21 @@ def _describe(module: Module, seen: set[int]) -> Description:
             raise NotRebuildable(f"one {kind.__name__} is used in two places")
         seen.add(id(module))
     if isinstance(module, (ModuleDict, ModuleList, Sequential)):
-        layers = list(module._layers())
-        if len(layers) != len(module):
-            raise NotRebuildable(f"a {kind.__name__} has layers that are set as attributes")
-        return {"layer": kind.__name__, "children": [[name, _describe(layer, seen)] for name, layer in layers]}
+        return {"layer": kind.__name__, "children": [[name, _describe(layer, seen)] for name, layer in layers(module)]}
     return {"layer": kind.__name__, "arguments": arguments(module)}
 
 
 def describe(model: Module) -> Description:
     """The model as JSON. Raises NotRebuildable, saying why, when it cannot be built from that again."""
     description = _describe(model, set())
-    twin = _blank_model(description, len(list(model._state())))
+    twin = _blank_model(description, len(list(entries(model))))
     if repr(twin) != repr(model) or _shapes(twin) != _shapes(model):
         raise NotRebuildable(f"this {type(model).__name__} has parts added or changed after it was made")
     return description
 
 
 def _shapes(model: Module) -> dict[str, tuple[int, ...]]:
-    return {name: array.shape for name, _, _, array in model._state()}
+    return {name: array.shape for name, _, _, array in entries(model)}
 
 
 def _tuples(value: Any) -> Any:
@@ -146,7 +144,7 @@ def build(description: Any, state: Mapping[str, npt.NDArray[Any]]) -> Module:
     missing, unexpected = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or unexpected:
         raise ValueError(f"arrays missing: {missing[:10]}, left over: {unexpected[:10]}")
-    for name, module, attribute, blank in list(model._state()):
+    for name, module, attribute, blank in list(entries(model)):
         array = state[name]
         for what, have, want in (("shape", array.shape, blank.shape), ("dtype", array.dtype, blank.dtype)):
             if have != want:
