@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 
 class _Own(threading.local):
-    modes: dict[int, tuple[Module, bool]] | None = (
-        None  # by id of the Module, which is kept so that the id stays its own
-    )
+    modes: dict[int, tuple[Module, bool]] | None = None  # by id of the Module, which is kept so that its id is its own
 
 
 _own = _Own()

@@ -10,7 +10,7 @@ import numpy as np
 from fastnn.arrays import as_float32, columns_first, copied
 from fastnn.nn.attributes import writable
 from fastnn.nn.tree import Array, Entry, by_holder, entries, walk
-from fastnn.tensor import Parameter
+from fastnn.tensor import Parameter, Tensor
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module
@@ -84,11 +84,11 @@ def _handed_on(
 
 def plain_array(value: Any) -> Any:
     """The array of a Tensor, of fastnn or of torch; anything else as it is."""
-    if hasattr(value, "detach"):
-        value = value.detach()
-        if hasattr(value, "is_floating_point"):  # torch's; bfloat16 has no NumPy type
-            return (value.float() if str(value.dtype) == "torch.bfloat16" else value).cpu().numpy()
+    if isinstance(value, Tensor):
         return value.data
+    if hasattr(value, "detach") and hasattr(value, "cpu"):  # torch's; bfloat16 has no NumPy type
+        value = value.detach().cpu()
+        return (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
     return value
 
 
