@@ -186,6 +186,7 @@ def _read(path: Path) -> tuple[State, dict[str, Any] | None]:
     try:
         text = _header(data).get(_KEY)
         record = None if text is None else json.loads(text)
+        _json(record)  # what is nested too deep for the digest
     except (TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: the metadata is not JSON: {error}") from error
     if record is None:

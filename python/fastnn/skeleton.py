@@ -1,8 +1,8 @@
 """Nested values as arrays by name, for a file, and a skeleton of JSON for all the rest; and back, to the same types.
 
-In a skeleton, strings, true, false and null are themselves, and so are integers of 64 bits and finite floats. Everything
-else is an object with one key: ``dict`` (pairs), ``list``, ``tuple``, ``int`` (hexadecimal), ``float`` (inf, nan),
-``array`` (its name) or ``scalar`` (the name of an array without axes, for a NumPy number).
+In a skeleton, strings, true, false and null are themselves, and so are integers of 64 bits and finite floats. All else
+is an object with one key: ``dict`` (pairs), ``list``, ``tuple``, ``int`` (hexadecimal), ``float`` (inf, nan), ``array``
+(its name) or ``scalar`` (the name of an array without axes, for a NumPy number).
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from fastnn.nn.state import plain_array
 
 Array = npt.NDArray[Any]
 
@@ -29,16 +27,16 @@ def is_flat(state: Mapping[Any, Any]) -> bool:
     return all([type(name) is str and is_array(value) for name, value in state.items()])
 
 
-def take_apart(value: Any) -> tuple[Any, dict[str, Array]]:
+def take_apart(value: Any) -> tuple[Any, dict[str, Any]]:
     """(skeleton, arrays by name). Raises TypeError for a value of a type that would not come back as what it was."""
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, Any] = {}
     try:
         return _skeleton(value, (), arrays), arrays
     except RecursionError:
         raise TypeError("save: the mapping holds itself, or is nested too deep") from None
 
 
-def _skeleton(value: Any, path: tuple[Any, ...], arrays: dict[str, Array]) -> Any:
+def _skeleton(value: Any, path: tuple[Any, ...], arrays: dict[str, Any]) -> Any:
     if value is None or type(value) in (bool, str):
         return value
     if type(value) is int:
@@ -49,7 +47,7 @@ def _skeleton(value: Any, path: tuple[Any, ...], arrays: dict[str, Array]) -> An
         return {type(value).__name__: [_skeleton(part, (*path, i), arrays) for i, part in enumerate(value)]}
     if isinstance(value, np.generic) or is_array(value):
         name = _free(".".join(map(str, path)), arrays)
-        arrays[name] = np.asarray(plain_array(value))
+        arrays[name] = value
         return {"scalar" if isinstance(value, np.generic) else "array": name}
     if isinstance(value, Mapping):
         return {"dict": [[_key(key, path), _skeleton(part, (*path, key), arrays)] for key, part in value.items()]}
@@ -65,7 +63,7 @@ def _key(key: Any, path: tuple[Any, ...]) -> Any:
     return _skeleton(key, path, {})
 
 
-def _free(name: str, arrays: Mapping[str, Array]) -> str:
+def _free(name: str, arrays: Mapping[str, Any]) -> str:
     """``name``, with a number behind it where another path has given it already or the format does not have it."""
     free, number = name, 1
     while free in arrays or free in ("", "__metadata__"):
