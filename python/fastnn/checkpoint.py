@@ -1,4 +1,4 @@
-"""Models and arrays in files: safetensors, with what a model is made of as JSON in the metadata.
+"""Models, optimizers and states in files: safetensors, with what a model is made of as JSON in the metadata.
 
 A file is written under another name, synced and then renamed: after a crash, a full disk or a power cut it is the old
 one or the new one. It carries a SHA-256 of everything in it, checked when it is read. Reading runs no code of the file
@@ -17,14 +17,19 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import _core
-from fastnn.architecture import NotRebuildable, build, describe
+from fastnn.architecture import NotRebuildable, build, describe, has_ties
 from fastnn.files import write_atomically
+from fastnn.foreign import described
 from fastnn.nn.module import Module
+from fastnn.nn.state import plain_array
+from fastnn.optimizer import Optimizer
+from fastnn.skeleton import is_flat, put_together, take_apart
 
 State = dict[str, npt.NDArray[Any]]
 Path = str | os.PathLike[str]
 
-FORMAT = 1  # of the metadata; a reader refuses larger numbers
+FORMAT = 2  # of the metadata; a reader refuses larger numbers
+_SIMPLE = 1  # the format of files without ties and nested states, which older readers know as well
 _KEY = "fastnn"  # of safetensors' __metadata__; its value is one JSON text, so that equal models make equal files
 _MAX_HEADER = 100_000_000  # bytes, safetensors' own limit
 _DTYPES = {
@@ -68,7 +73,9 @@ def _as_state(arrays: Mapping[str, Any]) -> State:
     for name, value in arrays.items():
         if type(name) is not str or name == "__metadata__":
             raise TypeError(f"save: {name!r} cannot be the name of an array")
-        array = np.asarray(value)
+        if isinstance(value, np.ma.MaskedArray):
+            raise TypeError(f"save: {name} is a masked array, whose mask a file cannot hold; save data and mask")
+        array = np.asarray(plain_array(value))
         array = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
         if array.dtype not in _SAVED:
             raise TypeError(f"save: {name} has dtype {array.dtype}; a file can hold real numbers of 8 to 64 bits")
@@ -76,41 +83,42 @@ def _as_state(arrays: Mapping[str, Any]) -> State:
     return state
 
 
-def save(model_or_state: Module | Mapping[str, Any], path: Path, metadata: Mapping[str, Any] | None = None) -> None:
-    """Writes a model, or a dict of arrays, to one safetensors file, all or nothing.
+def save(
+    model_or_state: Module | Optimizer | Mapping[Any, Any], path: Path, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Writes a model, an optimizer or a state to one safetensors file, all or nothing.
 
     Args:
-        model_or_state: a Module, or a mapping from names to arrays such as ``state_dict()`` gives.
+        model_or_state: a Module; an Optimizer, which stands for its ``state_dict()``; or a mapping: from names to
+            arrays, such as ``state_dict()`` gives, or nested, of dicts with str or int keys, lists, tuples, numbers,
+            strings, bool, None, arrays and Tensors.
         path: the file; one that exists is replaced in one step, and left alone when anything fails.
         metadata: anything JSON can hold, such as {"vocabulary": "abc"}, for ``load_metadata``. Default none.
 
-    A model made of fastnn's own layers comes back by ``load(path)``. For one with a class of yours the weights are
-    written, and the file says why it takes ``model.load_state_dict(load_state(path))``. Whether a parameter is frozen,
-    and gradients, are not written. Raises OSError as the file system does, ValueError for a path that is no regular
-    file, TypeError for arrays of complex numbers or objects and for metadata that JSON cannot hold.
+    A model made of fastnn's own layers comes back by ``load(path)``, with one Parameter where it had one in several
+    places. For one with a class of yours the weights are written, and the file says why it takes
+    ``model.load_state_dict(load_state(path))``. Whether a parameter is frozen, the mode and gradients are not written.
+    A mapping comes back by ``load_state(path)``, of the same types and to the bit; mappings come back as dicts, Tensors
+    as their arrays. In the file, arrays have the names on the way to them, joined by dots.
+
+    Raises OSError as the file system does, ValueError for a path that is no regular file, TypeError for arrays of
+    complex numbers or objects, for other values in a mapping and for metadata that JSON cannot hold.
 
     >>> import tempfile, numpy as np, fastnn as fnn
     >>> from fastnn import nn
     >>> model, x = nn.Conv2d(1, 2, 3), np.ones((1, 1, 8, 8), np.float32)
+    >>> optimizer = fnn.optim.Adam(model.parameters())
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     fnn.save(model, f"{folder}/model.safetensors", metadata={"trained on": "nothing"})
     ...     again = fnn.load(f"{folder}/model.safetensors")
-    >>> np.array_equal(model(x), again(x))
-    True
+    ...     fnn.save({"optimizer": optimizer.state_dict(), "epoch": 3}, f"{folder}/run.safetensors")
+    ...     run = fnn.load_state(f"{folder}/run.safetensors")
+    >>> np.array_equal(model(x), again(x)), run["epoch"], run["optimizer"] == optimizer.state_dict()
+    (True, 3, True)
     """
     import safetensors.numpy
 
-    record: dict[str, Any] = {"format": FORMAT, "version": _core.__version__, "architecture": None}
-    if isinstance(model_or_state, Module):
-        try:
-            record["architecture"] = describe(model_or_state)
-        except NotRebuildable as reason:
-            record["note"] = f"{reason}: build the model, then model.load_state_dict(fastnn.load_state(path))"
-        state = _as_state(model_or_state.state_dict())
-    elif isinstance(model_or_state, Mapping):
-        state = _as_state(model_or_state)
-    else:
-        raise TypeError(f"save: got a {type(model_or_state).__name__}, expected a Module or a mapping of arrays")
+    record, state = _record(model_or_state)
     try:
         record["metadata"] = json.loads(json.dumps(dict(metadata or {})))
     except (TypeError, ValueError, RecursionError) as error:
@@ -120,6 +128,26 @@ def save(model_or_state: Module | Mapping[str, Any], path: Path, metadata: Mappi
     if int.from_bytes(data[:8], "little") > _MAX_HEADER:
         raise ValueError(f"save: names, shapes and metadata take more than {_MAX_HEADER} bytes")
     write_atomically(path, data)
+
+
+def _record(value: Any) -> tuple[dict[str, Any], State]:
+    """What the metadata say of a model or a state, and its arrays."""
+    record: dict[str, Any] = {"format": _SIMPLE, "version": _core.__version__, "architecture": None}
+    if isinstance(value, Module):
+        try:
+            record["architecture"] = describe(value)
+            record["format"] = FORMAT if has_ties(record["architecture"]) else _SIMPLE
+        except NotRebuildable as reason:
+            record["note"] = f"{reason}: build the model, then model.load_state_dict(fastnn.load_state(path))"
+        value = value.state_dict()
+    elif isinstance(value, Optimizer):
+        value = value.state_dict()
+    if not isinstance(value, Mapping):
+        raise TypeError(f"save: got a {type(value).__name__}, expected a Module, an Optimizer or a mapping")
+    if not is_flat(value):
+        record["format"] = FORMAT
+        record["skeleton"], value = take_apart(value)
+    return record, _as_state(value)
 
 
 def _header(data: bytes) -> dict[str, Any]:
@@ -134,7 +162,10 @@ def _arrays(data: bytes, path: Path) -> State:
     try:
         entries = safetensors.deserialize(data)
     except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file: {error}") from error
+        what = described(data)
+        raise CheckpointError(
+            f"{path}: not a whole safetensors file: {error}" + (f". It is {what}" if what else "")
+        ) from error
     state: State = {}
     for name, entry in sorted(entries, key=lambda pair: pair[0]):
         if entry["dtype"] == "BF16":  # the upper half of a float32
@@ -155,6 +186,7 @@ def _read(path: Path) -> tuple[State, dict[str, Any] | None]:
     try:
         text = _header(data).get(_KEY)
         record = None if text is None else json.loads(text)
+        _json(record)  # what is nested too deep for the digest
     except (TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: the metadata is not JSON: {error}") from error
     if record is None:
@@ -171,14 +203,24 @@ def _read(path: Path) -> tuple[State, dict[str, Any] | None]:
     return state, record
 
 
-def load_state(path: Path) -> State:
-    """The arrays of a safetensors file, sorted by name, for ``model.load_state_dict``.
+def load_state(path: Path) -> dict[Any, Any]:
+    """The state in a safetensors file: the nested mapping given to ``save``, or its arrays, sorted by name.
 
-    Files written by ``save`` are verified; files written by others, such as torch users, are read as well. bfloat16
-    becomes float32. Raises CheckpointError (a ValueError) for a file that is damaged or no safetensors file, OSError
-    when it cannot be read.
+    ``model.load_state_dict(load_state(path))`` and ``optimizer.load_state_dict(load_state(path))`` take it. Files
+    written by ``save`` are verified; files written by others, such as torch users, are read as well. bfloat16 becomes
+    float32. Raises CheckpointError (a ValueError) for a file that is damaged or no safetensors file, OSError when it
+    cannot be read.
     """
-    return _read(path)[0]
+    state, record = _read(path)
+    if record is None or "skeleton" not in record:
+        return state
+    try:
+        value = put_together(record["skeleton"], state)
+        if not isinstance(value, dict):
+            raise ValueError(f"the skeleton is that of a {type(value).__name__}")
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    return value
 
 
 def load_metadata(path: Path) -> dict[str, Any]:
@@ -189,18 +231,20 @@ def load_metadata(path: Path) -> dict[str, Any]:
 
 
 def load(path: Path) -> Module:
-    """The model that ``save`` wrote, rebuilt from fastnn's own layers, in training mode as a new model is.
+    """The model that ``save`` wrote, rebuilt from fastnn's own layers, in evaluation mode: ``model.train()`` to go on
+    training by hand; ``fit`` does it by itself.
 
     The random generator is not used. Raises CheckpointError (a ValueError) with the path and the reason when the file
     is damaged, holds no model, or holds one with a class that is not fastnn's; OSError when it cannot be read.
     """
     state, record = _read(path)
     if record is None or record.get("architecture") is None:
-        note = "it holds arrays only" if record is None else record.get("note", "it holds arrays only")
+        held = "it holds a state" if record is not None and "skeleton" in record else "it holds arrays only"
+        note = held if record is None else record.get("note", held)
         raise CheckpointError(
             f"{path}: no model to rebuild ({note}). Build the model and use model.load_state_dict(load_state(path))"
         )
     try:
-        return build(record["architecture"], state)
+        return build(record["architecture"], state).eval()
     except (ValueError, TypeError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,12 @@ import numpy as np
 
 from fastnn import _core, nn
 from fastnn.bench import copy_bandwidth, fma_peak
+from fastnn.nn.inputs import Shape, as_shapes, run
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
-from fastnn.nn.watch import Call, calls_of_layers
+from fastnn.nn.watch import Call
 from fastnn.ops.conv2d import padding_sides
 from fastnn.tensor import no_grad
-
-Shape = tuple[int, ...]
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
@@ -94,7 +93,8 @@ def _size(values: Any) -> int:
 
 
 def _first(values: Any) -> Any:
-    return _first(values[0]) if isinstance(values, (tuple, list)) else values
+    """The first array of what a layer takes or gives; () where there is none."""
+    return _first(values[0]) if isinstance(values, (tuple, list)) and values else values
 
 
 def _twice(value: Any) -> Any:
@@ -139,9 +139,10 @@ def _seconds(run: Callable[[], Any]) -> float:
 
 
 def _cost(call: Call, peak: float, bandwidth: float) -> LayerCost:
-    x, y = np.shape(_first(call.args)), np.shape(_first(call.output))
+    given = (*call.args, *call.kwargs.values())
+    x, y = np.shape(_first(given)), np.shape(_first(call.output))
     algorithms, flops = _algorithms(call.module, x, y), _flops(call.module, x, y)
-    values = _size(call.args) + _size(call.output) + sum(p.data.size for p in call.module.parameters())
+    values = _size(given) + _size(call.output) + sum(p.data.size for p in call.module.parameters())
     products = flops / _WINOGRAD if algorithms and "Winograd" in algorithms[0] else flops
     arithmetic, memory = products / peak, 4 * values / bandwidth
     limit = "FMA" if flops and (arithmetic >= memory or "Winograd" in algorithms[0]) else "copy"
@@ -151,23 +152,14 @@ def _cost(call: Call, peak: float, bandwidth: float) -> LayerCost:
     return LayerCost(call.name, layer, x, y, algorithms, flops, limit, 1e6 * predicted, 1e6 * measured, peak)
 
 
-def _input(model: Module, shape: Shape) -> Any:
-    rng = np.random.default_rng(0)
-    for module in model.modules():
-        if isinstance(module, nn.Embedding):
-            return rng.integers(0, module.num_embeddings, shape)
-        if not any(module.children()):
-            break
-    return rng.standard_normal(shape, np.float32)
-
-
-def explain(model: Module, input_shape: Sequence[int]) -> Explanation:
+def explain(model: Module, input_shape: Any) -> Explanation:
     """What each layer of a model costs on this machine, with the threads set: run once, then each layer measured.
 
     Args:
-        model: a Module; it is run in eval mode on random numbers (token ids if its first layer is an Embedding) and is
-            left as it was.
-        input_shape: of the whole input, samples included: (N, C, H, W), (T, N, features), ...
+        model: a Module; it is run in eval mode on random numbers (token ids where an Embedding wants them) and is left
+            as it was.
+        input_shape: of the whole input, samples included: (N, C, H, W), (T, N, features), ...; or a tuple of shapes
+            for a model of several inputs.
 
     Returns an Explanation, a tuple of LayerCost in the order of the calls; a layer used twice is there twice. Layers
     without a product (pooling, activations) are measured against the copy bandwidth. The prediction is the greater of
@@ -184,11 +176,15 @@ def explain(model: Module, input_shape: Sequence[int]) -> Explanation:
     """
     if not isinstance(model, Module):
         raise TypeError(f"explain: model is {type(model).__name__}, expected a Module")
-    shape = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else ()
-    if not shape or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in shape):
+    shapes = as_shapes(input_shape, "explain", "samples included")
+    if () in shapes or not shapes:
         raise ValueError(f"explain: input_shape is {input_shape!r}, expected sizes of at least 1, samples included")
+    rng = np.random.default_rng(0)
+
+    def integers(below: int, shape: Shape) -> Any:
+        return rng.integers(0, below, shape)
+
     peak, bandwidth = fma_peak(0.05), copy_bandwidth(0.05)
     with evaluation(model), no_grad():
-        with calls_of_layers(model) as calls:
-            model(_input(model, shape))
+        _, calls = run(model, shapes, lambda shape: rng.standard_normal(shape, np.float32), integers)
         return Explanation(_cost(call, peak, bandwidth) for call in calls)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.arrays import FloatArray, as_float32, as_indices, positive_int, require_ndim
+from fastnn.arrays import as_float32, as_indices, positive_int, require_ndim
 from fastnn.nn.module import Module
+from fastnn.nn.watch import calls_of
+from fastnn.tensor import Tensor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,23 +120,15 @@ def feature_maps(model: Module, x: Any, layer: Module, limit: int = 32) -> Figur
     image = image[None] if image.ndim == 3 else image
     if image.ndim != 4 or image.shape[0] != 1:
         raise ValueError(f"feature_maps: x has shape {np.shape(x)}, expected one image (C, H, W)")
-    seen: list[FloatArray] = []
-    forward = layer.forward
-
-    def recording(*args: Any, **kwargs: Any) -> Any:
-        y = forward(*args, **kwargs)
-        seen.append(np.array(y))
-        return y
-
-    layer.forward = recording  # type: ignore[method-assign]  # on this object only, until the finally below
-    try:
+    with calls_of([("", layer)]) as calls:
         model.predict(image)
-    finally:
-        del layer.forward
-    if not seen or seen[-1].ndim != 4:
-        what = f"gave shape {seen[-1].shape}, expected (1, C, H, W)" if seen else "was not called by the model"
+    shape = np.shape(calls[-1].output) if calls else ()
+    if len(shape) != 4:
+        what = f"gave shape {shape}, expected (1, C, H, W)" if calls else "was not called by the model"
         raise ValueError(f"feature_maps: the layer {type(layer).__name__} {what}")
-    maps = seen[-1][0][: positive_int(limit, "feature_maps", "limit")]
+    output = calls[-1].output
+    whole = output.data if isinstance(output, Tensor) else output
+    maps = whole[0][: positive_int(limit, "feature_maps", "limit")]
     return _image_grid(list(maps), [str(n) for n in range(len(maps))], False, f"output of {type(layer).__name__}")
 
 

@@ -5,32 +5,61 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
+from fastnn.nn import watch
+from fastnn.nn.attributes import CHILDREN, check_name, checked
 from fastnn.nn.module import Module
 
 
 class _Container(Module):
-    """Modules by name, in order; a layer is an attribute as well, as in torch."""
+    """Modules by name, in order, kept in one dict: an attribute that is a Module is one of them, as in torch."""
+
+    _modules: dict[str, Module]
 
     def __init__(self) -> None:
-        self._named: dict[str, Module] = {}
+        self._store()
+
+    def _store(self) -> dict[str, Module]:
+        """The dict; made where a subclass sets a Module before it calls __init__."""
+        named: dict[str, Module] = vars(self).setdefault(CHILDREN, {})
+        return named
 
     def _put(self, name: str, module: Any) -> None:
+        kind = type(self).__name__
         if not isinstance(module, Module):
-            raise TypeError(f"{type(self).__name__}: {name} is a {type(module).__name__}, expected a Module")
-        self._named[name] = module
+            without = "; `del` takes it out, nn.Identity() keeps the place" if name in self._store() else ""
+            raise TypeError(f"{kind}: {name} is a {type(module).__name__}, expected a Module{without}")
+        check_name(name, kind)
+        self._store()[name] = module
 
-    def _layers(self) -> Iterator[tuple[str, Module]]:
-        yield from self._named.items()
-        yield from super()._layers()
+    def __setattr__(self, name: str, value: Any) -> None:
+        of_class = isinstance(getattr(type(self), name, None), property)
+        if of_class or not (isinstance(value, Module) or name in self._store()):
+            super().__setattr__(name, value)
+            return
+        self._put(name, checked(self, name, value))
+        vars(self).pop(name, None)
+
+    def __delattr__(self, name: str) -> None:
+        if name in self._store():
+            del self._modules[name]
+        else:
+            super().__delattr__(name)
 
     def __getattr__(self, name: str) -> Any:  # only asked where there is no such attribute
-        named = vars(self).get("_named", {})
+        named = vars(self).get(CHILDREN, {})
         if name not in named:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return named[name]
 
+    def __copy__(self) -> Self:
+        """A container of its own with the same Modules."""
+        copy = type(self).__new__(type(self))
+        vars(copy).update(vars(self))
+        vars(copy)[CHILDREN] = dict(self._store())
+        return copy
+
     def __len__(self) -> int:
-        return len(self._named)
+        return len(self._store())
 
     def __bool__(self) -> bool:
         return True  # a Module even when it is empty
@@ -40,20 +69,33 @@ class _Numbered(_Container):
     """Modules that are counted from 0, or named."""
 
     def _place(self, index: int) -> str:
-        names = list(self._named)
+        names = list(self._store())
         if not -len(names) <= index < len(names):
             raise IndexError(f"{type(self).__name__}: index {index} in {len(names)} modules")
         return names[index]
 
+    def _number(self, entries: Iterable[tuple[str, Module]]) -> None:
+        """Keeps these; those whose names are numbers are numbered again by their places."""
+        named = {str(i) if name.isdecimal() else name: module for i, (name, module) in enumerate(entries)}
+        vars(self)[CHILDREN] = named
+
     def __setitem__(self, index: int, module: Module) -> None:
         self._put(self._place(index), module)
 
+    def __delitem__(self, index: int | slice) -> None:
+        entries = list(self._store().items())
+        names = [name for name, _ in entries[index]] if isinstance(index, slice) else [self._place(index)]
+        self._number([(name, module) for name, module in entries if name not in names])
+
     def __iter__(self) -> Iterator[Module]:
-        return iter(list(self._named.values()))
+        return iter(list(self._store().values()))
 
     def append(self, module: Module) -> Self:
         """Adds a module at the end; returns the container."""
-        self._put(str(len(self._named)), module)
+        number = len(self)
+        while str(number) in self._store():  # what is left of another container keeps its numbers
+            number += 1
+        self._put(str(number), module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
@@ -62,10 +104,32 @@ class _Numbered(_Container):
             self.append(module)
         return self
 
+    def insert(self, index: int, module: Module) -> Self:
+        """Puts a module before the one at ``index``, and numbers those after it again; returns the container.
+
+        Raises IndexError for an index outside of the container.
+        """
+        entries = list(self._store().items())
+        if not -len(entries) <= index <= len(entries):
+            raise IndexError(f"{type(self).__name__}: index {index} in {len(entries)} modules")
+        if not isinstance(module, Module):
+            raise TypeError(f"{type(self).__name__}: {index} is a {type(module).__name__}, expected a Module")
+        entries.insert(index, ("0", module))
+        self._number(entries)
+        return self
+
+    def pop(self, index: int = -1) -> Module:
+        """Takes out the module at ``index``, by default the last one, numbers those after it again, and returns it."""
+        module = self._modules[self._place(index)]
+        del self[index]
+        return module
+
 
 def _joined(module: Module, following: Module) -> Callable[[Any], Any] | None:
-    """Both as one function, unless somebody put a forward of their own on one of them."""
-    return None if "forward" in vars(module) or "forward" in vars(following) else module.joined(following)
+    """Both as one function, unless somebody listens or put a forward of their own on one of them."""
+    if watch.own.listeners or "forward" in vars(module) or "forward" in vars(following):
+        return None
+    return module._in_one_pass_with(following)
 
 
 class Sequential(_Numbered):
@@ -75,7 +139,8 @@ class Sequential(_Numbered):
         args: Modules, named "0", "1", ... , or one dict from names to Modules.
 
     Indexing gives a Module, a slice gives a Sequential of the same Modules. BatchNorm and a ReLU after it are computed
-    in one pass, with the same bits as one after the other. Raises TypeError for what is no Module.
+    in one pass, with the same bits as one after the other. A Module that is set as an attribute is the last of them, or
+    takes the place of the one of that name. Raises TypeError for what is no Module, ValueError for a name with a dot.
 
     >>> import numpy as np
     >>> from fastnn import nn
@@ -88,17 +153,18 @@ class Sequential(_Numbered):
         super().__init__()
         if len(args) == 1 and isinstance(args[0], Mapping):
             for name, module in args[0].items():
-                self._put(str(name), module)
+                self._put(name, module)
         else:
-            self.extend(args)
+            for number, module in enumerate(args):
+                self._put(str(number), module)
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return type(self)(dict(list(self._named.items())[index]))
-        return self._named[self._place(index)]
+            return type(self)(dict(list(self._modules.items())[index]))
+        return self._modules[self._place(index)]
 
     def forward(self, x: Any) -> Any:
-        modules = list(self._named.values())
+        modules = list(self._modules.values())
         while modules:
             module = modules.pop(0)
             both = _joined(module, modules[0]) if modules else None
@@ -123,15 +189,8 @@ class ModuleList(_Numbered):
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return type(self)(list(self._named.values())[index])
-        return self._named[self._place(index)]
-
-    def insert(self, index: int, module: Module) -> None:
-        """Puts a module before the one at ``index``."""
-        modules = list(self)
-        modules.insert(index, module)
-        self._named = {}
-        self.extend(modules)
+            return type(self)(list(self._modules.values())[index])
+        return self._modules[self._place(index)]
 
 
 class ModuleDict(_Container):
@@ -148,28 +207,32 @@ class ModuleDict(_Container):
         self.update(modules)
 
     def __getitem__(self, name: str) -> Module:
-        return self._named[name]
+        return self._modules[name]
 
     def __setitem__(self, name: str, module: Module) -> None:
         self._put(name, module)
 
     def __delitem__(self, name: str) -> None:
-        del self._named[name]
+        del self._modules[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._named)
+        return iter(self._modules)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._named
+        return name in self._modules
+
+    def pop(self, name: str) -> Module:
+        """Takes out the module of that name and returns it; raises KeyError where there is none."""
+        return self._modules.pop(name)
 
     def keys(self) -> Iterable[str]:
-        return self._named.keys()
+        return self._modules.keys()
 
     def values(self) -> Iterable[Module]:
-        return self._named.values()
+        return self._modules.values()
 
     def items(self) -> Iterable[tuple[str, Module]]:
-        return self._named.items()
+        return self._modules.items()
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Adds modules, or replaces those of the same names."""

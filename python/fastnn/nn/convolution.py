@@ -38,6 +38,8 @@ class Conv2d(Module):
     (2, 6, 28, 28)
     """
 
+    parameter_names = ("weight", "bias")
+
     def __init__(
         self,
         in_channels: int,
@@ -81,6 +83,8 @@ class Conv1d(Module):
     >>> nn.Conv1d(4, 8, 3, padding="same")(np.zeros((2, 4, 50))).shape
     (2, 8, 50)
     """
+
+    parameter_names = ("weight", "bias")
 
     def __init__(
         self,
@@ -135,6 +139,8 @@ class ConvTranspose2d(Module):
     (2, 8, 14, 14)
     """
 
+    parameter_names = ("weight", "bias")
+
     def __init__(
         self,
         in_channels: int,
@@ -180,6 +186,8 @@ class ConvTranspose1d(Module):
     >>> nn.ConvTranspose1d(4, 8, 4, stride=2, padding=1)(np.zeros((2, 4, 50))).shape
     (2, 8, 100)
     """
+
+    parameter_names = ("weight", "bias")
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ class Linear(Module):
 
     # One row of x then reads the weight in the order in which it lies, once, and needs no packed copy of it.
     columns_first = ("weight",)
+    parameter_names = ("weight", "bias")
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
         self.in_features = positive_int(in_features, "Linear", "in_features")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class _Own(threading.local):
-    modes: dict[int, bool] | None = None  # by id of the Module
+    modes: dict[int, tuple[Module, bool]] | None = None  # by id of the Module, which is kept so that its id is its own
 
 
 _own = _Own()
@@ -22,7 +22,7 @@ def get(module: Module) -> bool:
     """Whether the Module trains, as this thread sees it."""
     modes = _own.modes
     stored: bool = vars(module).get("training", True)
-    return stored if modes is None else modes.get(id(module), stored)
+    return stored if modes is None else modes.get(id(module), (module, stored))[1]
 
 
 def put(module: Module, training: bool) -> None:
@@ -30,7 +30,7 @@ def put(module: Module, training: bool) -> None:
     if _own.modes is None:
         vars(module)["training"] = training
     else:
-        _own.modes[id(module)] = training
+        _own.modes[id(module)] = (module, training)
 
 
 @contextmanager

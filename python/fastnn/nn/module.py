@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from fastnn.arrays import as_float32, columns_first, copied, positive_int
-from fastnn.nn import mode
+from fastnn.arrays import positive_int
+from fastnn.nn import mode, state, watch
+from fastnn.nn.attributes import Attributes, check_collections
 from fastnn.nn.predict import predict
+from fastnn.nn.state import LoadResult
 from fastnn.nn.summary import summary
+from fastnn.nn.tree import Array, joined, layers, once, own_buffers, own_parameters, own_state, walk
 from fastnn.tensor import Parameter, no_grad
 
-Array = npt.NDArray[Any]
 
-
-class LoadResult(NamedTuple):
-    """Names that load_state_dict(strict=False) skipped."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-class Module:
+class Module(Attributes):
     """Base class of layers and models: set parameters and layers as attributes, and write ``forward``.
 
     Parameters, and Modules inside, are found where they stand: every attribute that is a Parameter or a Module, in the
-    order in which they were set. Lists and dicts of Modules belong in ModuleList and ModuleDict. Arrays that are state
-    but not trained are named in the class attribute ``buffer_names``, Parameters whose columns are to be dense in
-    memory in ``columns_first``.
+    order in which they were set. Lists and dicts of Modules belong in ModuleList and ModuleDict; in a plain list, tuple
+    or dict they raise TypeError. Arrays that are state but not trained are set by ``register_buffer`` or named in the
+    class attribute ``buffer_names``, Parameters that may be None in ``parameter_names``, those whose columns are to be
+    dense in memory in ``columns_first``. Over a Parameter, a Module or a buffer only its like or None can be assigned.
+
+    A method that a Module inside overrides is asked: train, requires_grad_, zero_grad, parameters, named_parameters,
+    state_dict, load_state_dict.
 
     >>> import numpy as np
     >>> from fastnn import nn
@@ -47,17 +45,18 @@ class Module:
     ['first.weight', 'first.bias', 'second.weight', 'second.bias']
     """
 
-    buffer_names: tuple[str, ...] = ()
     columns_first: tuple[str, ...] = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if watch.own.listeners:
+            return watch.call(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; to be written by each class."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def joined(self, following: Module) -> Callable[[Any], Any] | None:
+    def _in_one_pass_with(self, following: Module) -> Callable[[Any], Any] | None:
         """A function that gives to the bit what ``following`` makes of this Module's output, in one pass over memory;
         None where there is none. Sequential asks for it."""
         return None
@@ -77,37 +76,17 @@ class Module:
 
     # What is inside
 
-    def _layers(self) -> Iterator[tuple[str, Module]]:
-        """Modules directly inside, by name, in order, under every name they have. Containers say so in their way."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
-
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of the Modules directly inside, each once."""
-        seen: set[int] = set()
-        for name, layer in self._layers():
-            if id(layer) not in seen:
-                seen.add(id(layer))
-                yield name, layer
+        return once(layers(self))
 
     def children(self) -> Iterator[Module]:
         """The Modules directly inside."""
         return (layer for _, layer in self.named_children())
 
-    def _walk(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """(name, module) of this and of all inside, under every name they have, a module before what is inside it."""
-        yield prefix, self
-        for name, layer in self._layers():
-            yield from layer._walk(f"{prefix}.{name}" if prefix else name)
-
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of this Module, whose name is "", and of all inside, each once."""
-        seen: set[int] = set()
-        for name, module in self._walk():
-            if id(module) not in seen:
-                seen.add(id(module))
-                yield name, module
+        return walk(self, seen=set())
 
     def modules(self) -> Iterator[Module]:
         """This Module and all inside, each once."""
@@ -115,23 +94,27 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(name, Parameter) of all, each once, in torch's order: a module's own before those of modules inside it."""
-        seen: set[int] = set()
-        for prefix, module in self.named_modules():
-            for name, value in vars(module).items():
-                if isinstance(value, Parameter) and id(value) not in seen:
-                    seen.add(id(value))
-                    yield f"{prefix}.{name}" if prefix else name, value
+        inner = (
+            (joined(name, below), parameter)
+            for name, child in self.named_children()
+            for below, parameter in child.named_parameters()
+        )
+        return once(chain(own_parameters(self), inner))
 
     def parameters(self) -> Iterator[Parameter]:
         """All Parameters, each once."""
-        return (parameter for _, parameter in self.named_parameters())
+        if _overrides(self, "named_parameters"):
+            return (parameter for _, parameter in self.named_parameters())
+        inner = (("", parameter) for child in self.children() for parameter in child.parameters())
+        return (parameter for _, parameter in once(chain(own_parameters(self), inner)))
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """(name, array) of the state that is not trained."""
-        for prefix, module in self.named_modules():
-            for name in module.buffer_names:
-                if getattr(module, name) is not None:
-                    yield f"{prefix}.{name}" if prefix else name, getattr(module, name)
+        return once(
+            (joined(prefix, name), array)
+            for prefix, module in self.named_modules()
+            for name, array in own_buffers(module)
+        )
 
     def num_parameters(self) -> int:
         """How many numbers the Parameters hold."""
@@ -141,6 +124,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Sets ``training`` here and asks every Module inside to do the same; returns the Module."""
+        check_collections(self)
         self.training = bool(mode)
         for child in self.children():
             child.train(mode)
@@ -152,13 +136,19 @@ class Module:
 
     def zero_grad(self) -> None:
         """Forgets the gradients: ``grad`` of every Parameter becomes None."""
-        for parameter in self.parameters():
+        children, own = _asked(self)
+        for parameter in own:
             parameter.grad = None
+        for child in children:
+            child.zero_grad()
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Whether the Parameters get gradients from now on; returns the Module."""
-        for parameter in self.parameters():
+        children, own = _asked(self)
+        for parameter in own:
             parameter.requires_grad = bool(requires_grad)
+        for child in children:
+            child.requires_grad_(requires_grad)
         return self
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
@@ -170,18 +160,12 @@ class Module:
 
     # State
 
-    def _state(self) -> Iterator[tuple[str, Module, str, Array]]:
-        """(name, module, attribute, array): torch's order, and like there every name of what is shared."""
-        for prefix, module in self._walk():
-            own = [(name, value.data) for name, value in vars(module).items() if isinstance(value, Parameter)]
-            own += [(name, getattr(module, name)) for name in module.buffer_names]
-            for name, value in own:
-                if value is not None:
-                    yield f"{prefix}.{name}" if prefix else name, module, name, value
-
     def state_dict(self) -> dict[str, Array]:
         """Copies of all Parameters and buffers, C-contiguous, by name, in torch's order under torch's names."""
-        return {name: np.array(array, order="C") for name, _, _, array in self._state()}  # safetensors needs "C"
+        arrays = {name: np.array(array, order="C") for name, array in own_state(self)}  # safetensors needs "C"
+        for name, layer in layers(self):
+            arrays |= {joined(name, below): array for below, array in layer.state_dict().items()}
+        return arrays
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadResult:
         """Copies arrays, or torch tensors, into the Parameters and buffers of the same names.
@@ -191,29 +175,10 @@ class Module:
             strict: whether missing and unexpected names are errors. Default True. Shapes must always match.
 
         Everything is checked before anything is written. Returns (missing_keys, unexpected_keys). Raises ValueError
-        that lists all that is wrong, TypeError when ``state_dict`` is no mapping.
+        that lists all that is wrong, also where two names of one Parameter have different values, and TypeError when
+        ``state_dict`` is no mapping.
         """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"load_state_dict: state_dict is a {type(state_dict).__name__}, expected a mapping")
-        wanted = {name: (module, attribute, array) for name, module, attribute, array in self._state()}
-        missing = [name for name in wanted if name not in state_dict]
-        unexpected = [str(name) for name in state_dict if name not in wanted]
-        wrong = []
-        if strict and missing:
-            wrong.append(f"missing: {', '.join(missing)}")
-        if strict and unexpected:
-            wrong.append(f"unexpected: {', '.join(unexpected)}")
-        loaded = {}
-        for name in [name for name in wanted if name in state_dict]:
-            try:
-                loaded[name] = _as_array(state_dict[name], wanted[name][2], name)
-            except (TypeError, ValueError) as error:
-                wrong.append(str(error))
-        if wrong:
-            raise ValueError(f"load_state_dict: {type(self).__name__} and state_dict differ\n  " + "\n  ".join(wrong))
-        for name, array in loaded.items():
-            _write(*wanted[name], array)
-        return LoadResult(missing, unexpected)
+        return state.load(self, state_dict, strict, Module.load_state_dict)
 
     # Use
 
@@ -232,10 +197,12 @@ class Module:
         with mode.evaluation(self), no_grad():
             return predict(self, x, batch_size)
 
-    def summary(self, input_shape: tuple[int, ...]) -> str:
+    def summary(self, input_shape: Any) -> str:
         """A table of the layers with output shapes and numbers of parameters, from one run on zeros.
 
-        ``input_shape`` is that of one sample; the model sees a batch of one. Print the result.
+        ``input_shape`` is that of one sample, or a tuple of shapes for a model of several inputs; the model sees
+        (1, *input_shape), integers where an Embedding wants them. Print the result. Raises ValueError for what is no
+        shape.
 
         >>> from fastnn import nn
         >>> print(nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 2)).summary((3,)))
@@ -248,34 +215,22 @@ class Module:
             return summary(self, input_shape)
 
     def __repr__(self) -> str:
-        lines = [f"({name}): {layer!r}".replace("\n", "\n  ") for name, layer in self._layers()]
+        lines = [f"({name}): {layer!r}".replace("\n", "\n  ") for name, layer in layers(self)]
         extra = self.extra_repr()
         if not lines:
             return f"{type(self).__name__}({extra})"
         return "\n  ".join([f"{type(self).__name__}({extra}", *lines]) + "\n)"
 
 
-def _as_array(value: Any, like: Array, name: str) -> Array:
-    """``value``, which may be a torch tensor, as an array of the shape and dtype of ``like``."""
-    if hasattr(value, "detach"):
-        value = value.detach()
-    if hasattr(value, "is_floating_point"):  # torch's; bfloat16 has no NumPy type
-        value = (value.float() if value.is_floating_point() else value).cpu().numpy()
-    if np.shape(value) != like.shape:
-        raise ValueError(f"shape: {name} is {np.shape(value)} in state_dict, {like.shape} in the model")
-    if like.dtype == np.float32:
-        return as_float32(value, "dtype", name)
-    array = np.asarray(value)
-    if not np.can_cast(array.dtype, like.dtype, "same_kind"):
-        raise TypeError(f"dtype: {name} is {array.dtype} in state_dict, {like.dtype} in the model")
-    return array.astype(like.dtype)
+def _overrides(module: Module, method: str) -> bool:
+    return getattr(type(module), method) is not getattr(Module, method)
 
 
-def _write(module: Module, attribute: str, array: Array, value: Array) -> None:
-    """Into the array where it can be written, so that an optimizer's view of it stays valid."""
-    if array.flags.writeable:
-        np.copyto(array, value)
-    elif isinstance(getattr(module, attribute), Parameter):
-        getattr(module, attribute).data = columns_first(value) if attribute in module.columns_first else copied(value)
-    else:
-        setattr(module, attribute, np.array(value))
+def _asked(module: Module) -> tuple[Iterable[Module], Iterable[Parameter]]:
+    """Whom to ask for what concerns all Parameters: the Modules inside, and the Parameters of this one.
+
+    No Modules where the class says which Parameters count, as torch has it.
+    """
+    if _overrides(module, "parameters") or _overrides(module, "named_parameters"):
+        return (), module.parameters()
+    return module.children(), [parameter for _, parameter in own_parameters(module)]

@@ -9,6 +9,7 @@ import numpy as np
 from fastnn import ops
 from fastnn.arrays import positive_int
 from fastnn.nn.activation import ReLU
+from fastnn.nn.attributes import writable
 from fastnn.nn.init import filled
 from fastnn.nn.module import Module
 from fastnn.tensor import Parameter
@@ -16,6 +17,7 @@ from fastnn.tensor import Parameter
 
 class _BatchNorm(Module):
     buffer_names: tuple[str, ...] = ("running_mean", "running_var", "num_batches_tracked")
+    parameter_names: tuple[str, ...] = ("weight", "bias")
     _layouts: ClassVar[dict[int, str]]
 
     def __init__(
@@ -38,7 +40,7 @@ class _BatchNorm(Module):
     def forward(self, x: Any) -> Any:
         return self._normalized(x, relu=False)
 
-    def joined(self, following: Module) -> Callable[[Any], Any] | None:
+    def _in_one_pass_with(self, following: Module) -> Callable[[Any], Any] | None:
         if type(self) not in (BatchNorm1d, BatchNorm2d) or type(following) is not ReLU:
             return None
         return functools.partial(self._normalized, relu=True)
@@ -50,22 +52,19 @@ class _BatchNorm(Module):
             raise ValueError(
                 f"{type(self).__name__}: x has shape {shape}, expected {expected} with C = {self.num_features}"
             )
+        training = self.training
+        mean, var, count = [
+            writable(self, name) if training else getattr(self, name) for name in _BatchNorm.buffer_names
+        ]
         momentum = self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            np.add(self.num_batches_tracked, 1, out=self.num_batches_tracked)
-            if momentum is None:
-                momentum = 1 / int(self.num_batches_tracked)
-        return ops.batchnorm(
-            x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            training=self.training,
-            momentum=0.0 if momentum is None else momentum,
-            eps=self.eps,
-            relu=relu,
+        if momentum is None:
+            momentum = 1 / (int(count) + 1) if training and count is not None else 0.0
+        y = ops.batchnorm(
+            x, mean, var, self.weight, self.bias, training=training, momentum=momentum, eps=self.eps, relu=relu
         )
+        if training and count is not None:  # after all that may raise
+            np.add(count, 1, out=count)
+        return y
 
     def extra_repr(self) -> str:
         return (

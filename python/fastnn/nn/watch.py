@@ -1,8 +1,9 @@
-"""Which layers a model calls, and on what."""
+"""Which layers a model calls, and on what. Listeners belong to a thread: nothing is written to the Modules."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,24 +19,39 @@ class Call(NamedTuple):
     output: Any
 
 
+class _Own(threading.local):
+    listeners: tuple[Callable[[Module, tuple[Any, ...], dict[str, Any], Any], None], ...] = ()
+
+
+own = _Own()  # Module.__call__ looks here
+
+
+def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Module.__call__ while somebody listens."""
+    output = module.forward(*args, **kwargs)
+    for listener in own.listeners:
+        listener(module, args, kwargs, output)
+    return output
+
+
 @contextmanager
-def calls_of_layers(model: Module) -> Iterator[list[Call]]:
-    """The calls of layers without layers inside, in order, while the context lasts; ``model`` itself if it has none."""
-    layers = [(name, module) for name, module in model.named_modules() if not any(module.children())]
+def calls_of(layers: Iterable[tuple[str, Module]]) -> Iterator[list[Call]]:
+    """The calls of these Modules, given with their names, in the order in which they ended, in this thread."""
+    named = {id(module): (name, module) for name, module in layers}
     calls: list[Call] = []
 
-    def watched(name: str, module: Module) -> Any:
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            output = type(module).forward(module, *args, **kwargs)
-            calls.append(Call(name, module, args, kwargs, output))
-            return output
+    def listen(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        if id(module) in named:
+            calls.append(Call(named[id(module)][0], module, args, kwargs, output))
 
-        return forward
-
+    before = own.listeners
+    own.listeners = (*before, listen)
     try:
-        for name, module in layers:
-            vars(module)["forward"] = watched(name, module)
         yield calls
     finally:
-        for _, module in layers:
-            vars(module).pop("forward", None)
+        own.listeners = before
+
+
+def innermost(model: Module) -> list[tuple[str, Module]]:
+    """(name, module) of the layers without layers inside; of ``model`` itself, whose name is "", if it has none."""
+    return [(name, module) for name, module in model.named_modules() if next(module.children(), None) is None]

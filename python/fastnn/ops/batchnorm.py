@@ -27,6 +27,14 @@ def _per_channel(a: Any, channels: int, name: str) -> FloatArray | None:
     return array
 
 
+def _require_writable(running: Any, name: str) -> None:
+    if running is not None and not (isinstance(running, np.ndarray) and running.dtype.kind == "f"):
+        what = f"dtype {running.dtype}" if isinstance(running, np.ndarray) else f"a {type(running).__name__}"
+        raise TypeError(f"batchnorm: {name} is {what}, expected an array of floats, which training moves in place")
+    if running is not None and not running.flags.writeable:
+        raise ValueError(f"batchnorm: {name} is read-only, training moves it in place; give a copy")
+
+
 def _update_running(mean: Any, var: Any, statistics: FloatArray, rows: int, momentum: float) -> None:
     """Moves the running mean and the running (unbiased) variance by ``momentum`` towards the batch's, in place."""
     for running, batch in ((mean, statistics[0]), (var, statistics[3] * np.float32(rows / (rows - 1)))):
@@ -63,7 +71,7 @@ def batchnorm(
 
     Returns the shape of x; images are channels last in memory. Statistics are exact to float32 also where the mean is
     1e4 standard deviations. Raises ValueError when a shape does not match C, or when there is one value per channel to
-    take statistics of.
+    take statistics of, or running statistics to move are read-only; TypeError where those are no array of floats.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.batchnorm(np.array([[1.0], [3.0]]), None, None, training=True).round(3)
@@ -82,6 +90,9 @@ def batchnorm(
     rows = x.size // channels if channels else 0
     if not fixed and rows == 1:
         raise ValueError(f"batchnorm: x {x.shape} has one value per channel, training needs more")
+    if training and rows:
+        _require_writable(running_mean, "running_mean")
+        _require_writable(running_var, "running_var")
     seen = _rows(x)
     y, statistics = _core.batchnorm_forward(seen, gain, shift, *((mean, var) if fixed else (None, None)), eps, relu)
     if training and rows:
