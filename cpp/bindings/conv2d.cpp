@@ -1,5 +1,7 @@
 #include <atomic>
 
+#include "conv2d_fold.h"
+#include "conv2d_product.h"
 #include "packed.h"
 
 namespace fastnn {
@@ -69,8 +71,42 @@ void join_rows(Conv2d& g) {
 }
 
 // What the packed filters depend on beside their bits; backward_input adds the phases of its stride.
-PackKey pack_key(const Conv2d& g, Conv2dAlgorithm algorithm) {
-  return {static_cast<int64_t>(algorithm), g.k, g.c, g.kh, g.kw, g.groups};
+PackKey pack_key(const Fold& fold, Conv2dAlgorithm algorithm) {
+  const Conv2d& g = fold.g;
+  PackKey key{static_cast<int64_t>(algorithm), g.k, g.c, g.kh, g.kw, g.groups};
+  fold.add_to(key);
+  return key;
+}
+
+// Where the lanes are channels of groups there is nothing to multiply as a matrix; where they are channels of x, its
+// pixels need not be turned.
+bool product_pays(Conv2dAlgorithm algorithm) {
+  return algorithm != Conv2dAlgorithm::depthwise && algorithm != Conv2dAlgorithm::grouped &&
+         algorithm != Conv2dAlgorithm::dot;
+}
+Fold forward_fold(const Conv2d& g) {
+  Fold fold = fold_of(g, product_pays(kernels().conv2d_forward_algorithm(g)));
+  if (fold.kind != Fold::Kind::product) join_rows(fold.g);
+  return fold;
+}
+Fold weight_fold(const Conv2d& g) {
+  Fold fold = fold_of(g, product_pays(kernels().conv2d_backward_weight_algorithm(g)));
+  if (fold.kind != Fold::Kind::product) join_rows(fold.g);
+  return fold;
+}
+// Pixels that meet one output along an axis: each is a phase of its own, so that no padding stands for the others.
+Fold input_fold(const Conv2d& g) {
+  const Conv2dAlgorithm lanes = kernels().conv2d_backward_input_algorithm(g);
+  Fold fold = fold_of(g, product_pays(lanes) || lanes == Conv2dAlgorithm::dot);
+  if (fold.kind == Fold::Kind::product) return fold;
+  join_rows(fold.g);
+  Conv2d& inner = fold.g;
+  const Conv2dAlgorithm algorithm = kernels().conv2d_backward_input_algorithm(inner);
+  if (!product_pays(algorithm) && algorithm != Conv2dAlgorithm::dot) return fold;
+  if (algorithm == Conv2dAlgorithm::spread) return fold;
+  if (inner.oh == 1 && inner.kh > 1) inner.stride_h = inner.h + inner.pad_top;
+  if (inner.ow == 1 && inner.kw > 1) inner.stride_w = inner.w + inner.pad_left;
+  return fold;
 }
 
 F32 forward(const F32& x, const F32& weight, const std::optional<F32>& bias, const Pair& stride, const Sides& padding,
@@ -89,14 +125,22 @@ F32 forward(const F32& x, const F32& weight, const std::optional<F32>& bias, con
   F32 y = empty_channels_last(a.g.n, a.g.k, a.g.oh, a.g.ow);
   a.x = x.data(), a.weight = weight.data(), a.bias = data_or_null(bias), a.y = y.mutable_data();
   if (y.size() == 0) return y;
-  join_rows(a.g);
-  const PackKey key = pack_key(a.g, kernels().conv2d_forward_algorithm(a.g));
+  const Fold fold = forward_fold(a.g);
+  if (fold.kind == Fold::Kind::product) {
+    product_forward(fold, a.x, weight, bias, a.y);
+    return y;
+  }
+  a.g = fold.g;
+  Blocks blocks;
+  const PackKey key = pack_key(fold, kernels().conv2d_forward_algorithm(a.g));
   const auto packed = packed_weights(weight, bias, key, kernels().conv2d_workspace(a.g), [&](float* out) {
+    a.weight = folded_weight(fold, weight.data(), blocks);
     a.packed = out;
     launch(kernels().conv2d_pack, a);
   });
   a.packed = packed->data();
   const py::gil_scoped_release nogil;
+  a.x = folded_image(fold, a.x, blocks);
   launch(kernels().conv2d_forward, a);
   return y;
 }
@@ -114,18 +158,40 @@ F32 backward_input(const F32& dy, const F32& weight, const Shape& x_shape, const
   F32 dx = empty_channels_last(a.g.n, a.g.c, a.g.h, a.g.w);
   a.dy = dy.data(), a.weight = weight.data(), a.dx = dx.mutable_data();
   if (dx.size() == 0) return dx;
-  join_rows(a.g);
-  PackKey key = pack_key(a.g, kernels().conv2d_backward_input_algorithm(a.g));
+  const Fold fold = input_fold(a.g);
+  if (fold.kind == Fold::Kind::product) {
+    product_backward_input(fold, a.dy, weight, a.dx);
+    return dx;
+  }
+  a.g = fold.g;
+  Blocks blocks;
+  PackKey key = pack_key(fold, kernels().conv2d_backward_input_algorithm(a.g));
   key.insert(key.end(), {1, a.g.stride_h, a.g.stride_w, std::min(a.g.stride_h, a.g.h), std::min(a.g.stride_w, a.g.w),
                          a.g.dilation_h, a.g.dilation_w, a.g.pad_top, a.g.pad_left});
   const auto packed = packed_weights(weight, {}, key, kernels().conv2d_backward_input_workspace(a.g), [&](float* out) {
+    a.weight = folded_weight(fold, weight.data(), blocks);
     a.packed = out;
     launch(kernels().conv2d_backward_input_pack, a);
   });
   a.packed = packed->data();
   const py::gil_scoped_release nogil;
+  a.dx = image_target(fold, dx.mutable_data(), blocks);
   launch(kernels().conv2d_backward_input, a);
+  unfold_image(fold, a.dx, dx.mutable_data(), blocks);
   return dx;
+}
+
+// Without the GIL.
+void sum_weight(const Fold& fold, Conv2dBackwardWeight a, float* dw) {
+  Blocks blocks;
+  a.g = fold.g;
+  a.x = folded_image(fold, a.x, blocks);
+  a.dw = weight_target(fold, dw, blocks);
+  const Workspace partials(kernels().conv2d_partials(a.g));
+  a.partials = partials.data();
+  launch(kernels().conv2d_backward_weight_partial, a);
+  launch(kernels().conv2d_backward_weight, a);
+  unfold_weight(fold, a.dw, dw, blocks);
 }
 
 F32 backward_weight(const F32& x, const F32& dy, const Shape& weight_shape, const Pair& stride, const Sides& padding,
@@ -140,13 +206,14 @@ F32 backward_weight(const F32& x, const F32& dy, const Shape& weight_shape, cons
   require_channels_last(dy, op, "dy");
   F32 dw = empty(weight_shape);
   a.x = x.data(), a.dy = dy.data(), a.dw = dw.mutable_data();
-  join_rows(a.g);
+  float* to = dw.mutable_data();
+  const Fold fold = weight_fold(a.g);
   {
     const py::gil_scoped_release nogil;
-    const Workspace partials(kernels().conv2d_partials(a.g));
-    a.partials = partials.data();
-    launch(kernels().conv2d_backward_weight_partial, a);
-    launch(kernels().conv2d_backward_weight, a);
+    if (fold.kind == Fold::Kind::product)
+      product_backward_weight(fold, a.x, a.dy, to);
+    else
+      sum_weight(fold, a, to);
   }
   return dw;
 }
@@ -179,8 +246,11 @@ std::array<const char*, 3> algorithms(const Shape& x_shape, const Shape& weight_
   require(x_shape.size() == 4 && weight_shape.size() == 4, "conv2d_algorithms", "shapes must have 4 entries");
   const Conv2d g = geometry(x_shape, weight_shape, stride, padding, dilation, groups, "conv2d_algorithms");
   const Kernels& k = kernels();
-  return {algorithm_name(k.conv2d_forward_algorithm(g)), algorithm_name(k.conv2d_backward_input_algorithm(g)),
-          algorithm_name(k.conv2d_backward_weight_algorithm(g))};
+  const auto name = [](const Fold& fold, auto algorithm) {
+    return fold.kind == Fold::Kind::product ? "product" : algorithm_name(algorithm(fold.g));
+  };
+  return {name(forward_fold(g), k.conv2d_forward_algorithm), name(input_fold(g), k.conv2d_backward_input_algorithm),
+          name(weight_fold(g), k.conv2d_backward_weight_algorithm)};
 }
 
 }  // namespace

@@ -25,13 +25,15 @@ inline int64_t gcd(int64_t a, int64_t b) {
 inline int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
 
 inline Phase phase_of(int64_t phase, int64_t pad, int64_t stride, int64_t dilation, int64_t taps) {
-  Phase p{0, -1, stride / gcd(stride, dilation), 0, dilation / gcd(stride, dilation)};
-  for (int64_t ky = 0; ky < taps; ++ky) {
-    if ((phase + pad - ky * dilation) % stride != 0) continue;
-    p.taps += 1;
-    p.first_tap = ky;
-  }
-  if (p.taps) p.first_row = (phase + pad - p.first_tap * dilation) / stride;
+  const int64_t common = gcd(stride, dilation);
+  Phase p{0, -1, stride / common, 0, dilation / common};
+  // The taps of a phase are tap_step apart. Undilated, the first of them is known.
+  int64_t ky = dilation == 1 ? (phase + pad) % stride : 0;
+  while (ky < min64(taps, p.tap_step) && (phase + pad - ky * dilation) % stride != 0) ++ky;
+  if (ky >= min64(taps, p.tap_step)) return p;
+  p.taps = (taps - 1 - ky) / p.tap_step + 1;
+  p.first_tap = ky + (p.taps - 1) * p.tap_step;
+  p.first_row = (phase + pad - p.first_tap * dilation) / stride;
   return p;
 }
 

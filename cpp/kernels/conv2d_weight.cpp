@@ -5,11 +5,12 @@
 // Tasks are chunks of images times parts of dw, both from the shape only. Each chunk sums its images in order into its
 // own copy of dw, (ky, kx, c, k) in memory, and the chunks are added in a fixed tree. A single image with enough
 // channels is summed without a copy: a tile takes all its taps in turn and goes to dw at once.
+// Sums stay in registers through as many images as fit the cache together: of small ones, many.
 #include "conv2d.h"
 #include "conv2d_direct.h"
+#include "conv2d_pixels.h"
 #include "kernels.h"
 #include "transpose.h"
-#include "window.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -19,6 +20,7 @@ constexpr int64_t kMaxChunks = 32;           // images are cut into at most this
 constexpr int64_t kWantedTasks = 32;         // and dw into parts until there are so many tasks
 constexpr int64_t kAhead = 4;                // channels that the reduction fetches ahead
 constexpr int64_t kPartialFloats = 1 << 22;  // 16 MB for all copies of dw
+constexpr int64_t kChunkPixels = 256;        // a copy costs about as much as a tenth of so many pixels
 
 bool is_winograd(const Conv2d& g) { return conv2d_weight_algorithm(g) == Conv2dAlgorithm::winograd4; }
 bool is_planar(const Conv2d& g) { return conv2d_weight_algorithm(g) == Conv2dAlgorithm::planar; }
@@ -27,7 +29,9 @@ int64_t dw_floats(const Conv2d& g) { return g.k * (g.c / g.groups) * g.kh * g.kw
 
 int64_t chunk_count(const Conv2d& g) {
   const int64_t fits = max64(1, kPartialFloats / max64(1, dw_floats(g)));
-  return max64(1, min64(min64(g.n, kMaxChunks), fits));
+  const bool direct = conv2d_weight_algorithm(g) == Conv2dAlgorithm::direct;
+  const int64_t worth = direct ? g.n * g.oh * g.ow / kChunkPixels : kMaxChunks;
+  return max64(1, min64(min64(min64(g.n, kMaxChunks), fits), worth));
 }
 
 // Units of dw that are computed alone: one row of taps of one group, one panel of its output channels. With a filter
@@ -56,51 +60,41 @@ int64_t partial_tasks(const Conv2dBackwardWeight& a) {
   return is_winograd(a.g) ? winograd_partial_tasks(a.g) : chunk_count(a.g) * part_count(a.g);
 }
 
-Window image_window(const Conv2d& g) {
-  return {-g.pad_top, -g.pad_left, conv2d_extent(g.oh, g.stride_h, g.dilation_h, g.kh),
-          conv2d_extent(g.ow, g.stride_w, g.dilation_w, g.kw)};
-}
-
 int64_t partial_scratch(const Conv2dBackwardWeight& a) {
-  if (is_winograd(a.g)) return winograd_partial_scratch(a.g);
-  if (conv2d_is_depthwise(a.g)) return dw_floats(a.g) + (a.g.x_nchw ? a.g.c * a.g.h * a.g.w : 0);
-  if (is_planar(a.g)) return planar_weight_scratch(a.g);
-  const int64_t sums = is_single(a.g) ? kMaxRows * a.g.kh * a.g.kw * 2 * kLanes : 0;
-  if (conv2d_reads_in_place(a.g)) return sums;
-  const Window win = image_window(a.g);
-  return sums + win.rows * win.cols * a.g.c;
+  const Conv2d& g = a.g;
+  if (is_winograd(g)) return winograd_partial_scratch(g);
+  if (conv2d_is_depthwise(g)) return dw_floats(g) + (g.x_nchw ? g.c * g.h * g.w : 0);
+  if (is_planar(g)) return planar_weight_scratch(g);
+  const int64_t sums = is_single(g) ? kMaxRows * g.kh * g.kw * 2 * kLanes : 0;
+  if (!copies(g)) return sums;
+  const Window win = source_window(g);
+  return sums + min64(g.n, images_together(g)) * win.rows * win.cols * g.c;
 }
 
-struct Image {
-  const float* x;      // first pixel the first tap sees
-  int64_t row, pixel;  // floats from one output row (pixel) to the next, seen from a tap
-  const float* dy;
-  bool first;  // of its chunk: dw is not read
-};
-
-// R rows of dw (neighbouring floats of x from x0) times a panel of output channels, over all pixels of an image.
+// R rows of dw (neighbouring floats of x from x0) times a panel of output channels, over all pixels.
 template <int R, int V>
-[[gnu::noinline]] void weight_tile(const Conv2d& g, const Image& image, int64_t x0, int64_t k0, int64_t columns,
-                                   float* dw, int64_t dw_row) {
+[[gnu::noinline]] void weight_tile(const Pixels& p, bool first, int64_t x0, int64_t k0, int64_t columns, float* dw,
+                                   int64_t dw_row) {
   vf acc[R][V];
-  if (image.first)
+  if (first)
     start_tile(acc, nullptr);
   else
     load_tile(acc, dw, dw_row, columns);
   const int64_t last = columns - (V - 1) * kLanes;
-  for (int64_t oy = 0; oy < g.oh; ++oy) {
-    const float* x = image.x + x0 + oy * image.row;
-    const float* dy = image.dy + oy * g.ow * g.k + k0;
-    if (last == kLanes)
-      multiply_add(acc, x, 1, image.pixel, dy, g.k, g.ow);
-    else
-      multiply_add_ragged(acc, x, 1, image.pixel, dy, g.k, g.ow, last);
+  for (int64_t n = 0; n < p.images; ++n) {
+    const float *x = p.x + x0 + n * p.x_image, *dy = p.dy + k0 + n * p.dy_image;
+    for (int64_t row = 0; row < p.rows; ++row, x += p.x_row, dy += p.dy_row) {
+      if (last == kLanes)
+        multiply_add(acc, x, 1, p.x_pixel, dy, p.dy_pixel, p.cols);
+      else
+        multiply_add_ragged(acc, x, 1, p.x_pixel, dy, p.dy_pixel, p.cols, last);
+    }
   }
   store_tile(acc, dw, dw_row, columns);
 }
 
 // One unit: `rows` rows of dw that see neighbouring floats of x from x0.
-void weight_rows(const Conv2d& g, const Image& image, int64_t x0, int64_t rows, int64_t k0, int64_t columns, float* dw,
+void weight_rows(const Pixels& p, bool first, int64_t x0, int64_t rows, int64_t k0, int64_t columns, float* dw,
                  int64_t dw_row) {
   const int64_t tiles = tile_count(rows);
   for (int64_t t = 0; t < tiles; ++t) {
@@ -108,42 +102,28 @@ void weight_rows(const Conv2d& g, const Image& image, int64_t x0, int64_t rows, 
     with_rows(tile_row(rows, tiles, t + 1) - r, [&](auto height) {
       constexpr int R = decltype(height)::value;
       if (columns <= kLanes)
-        weight_tile<R, 1>(g, image, x0 + r, k0, columns, dw + r * dw_row, dw_row);
+        weight_tile<R, 1>(p, first, x0 + r, k0, columns, dw + r * dw_row, dw_row);
       else
-        weight_tile<R, 2>(g, image, x0 + r, k0, columns, dw + r * dw_row, dw_row);
+        weight_tile<R, 2>(p, first, x0 + r, k0, columns, dw + r * dw_row, dw_row);
     });
   }
 }
 
 // partial [group][ky][kx][c][k]
-void weight_unit(const Conv2d& g, const Image& image, int64_t row_floats, int64_t unit, float* partial) {
+void weight_unit(const Conv2d& g, const Source& s, int64_t unit, float* partial) {
   const int64_t depth = g.c / g.groups, outputs = g.k / g.groups, width = panel_width(outputs);
   const int64_t panels = panel_count(outputs), panel = unit % panels, ky = unit / panels % g.kh;
   const int64_t group = unit / panels / g.kh, columns = min64(width, outputs - panel * width);
   float* dw = partial + (group * g.kh + ky) * g.kw * depth * outputs + panel * width;
-  const int64_t x0 = ky * g.dilation_h * row_floats + group * depth, k0 = group * outputs + panel * width;
-  if (g.dilation_w * g.c == depth) return weight_rows(g, image, x0, g.kw * depth, k0, columns, dw, outputs);
+  const int64_t x0 = group * depth, k0 = group * outputs + panel * width;
+  if (!taps_apart(g))
+    return weight_rows(pixels_of(g, s, ky, 0, true), s.first, x0, g.kw * depth, k0, columns, dw, outputs);
   for (int64_t kx = 0; kx < g.kw; ++kx)
-    weight_rows(g, image, x0 + kx * g.dilation_w * g.c, depth, k0, columns, dw + kx * depth * outputs, outputs);
-}
-
-// An image as the tiles read it: in place, or its padded copy in scratch. row_floats: from one row to the next.
-Image image_at(const Conv2dBackwardWeight& a, int64_t n, bool first, float* scratch, int64_t& row_floats) {
-  const Conv2d& g = a.g;
-  Image image{a.x + n * g.h * g.w * g.c, 0, g.stride_w * g.c, a.dy + n * g.oh * g.ow * g.k, first};
-  row_floats = g.w * g.c;
-  if (!conv2d_reads_in_place(g)) {
-    const Window win = image_window(g);
-    copy_window(image.x, g.h, g.w, g.c, g.x_nchw, win, scratch);
-    image.x = scratch;
-    row_floats = win.cols * g.c;
-  }
-  image.row = g.stride_h * row_floats;
-  return image;
+    weight_rows(pixels_of(g, s, ky, kx, false), s.first, x0, depth, k0, columns, dw + kx * depth * outputs, outputs);
 }
 
 // sums [c][ky][kx][output], for the channels of one tile
-void single_unit(const Conv2dBackwardWeight& a, const Image& image, int64_t row_floats, int64_t unit, float* sums) {
+void single_unit(const Conv2dBackwardWeight& a, const Source& s, int64_t unit, float* sums) {
   const Conv2d& g = a.g;
   const int64_t depth = g.c / g.groups, outputs = g.k / g.groups, taps = g.kh * g.kw, width = panel_width(outputs);
   const int64_t tiles = tile_count(depth), panels = panel_count(outputs);
@@ -152,46 +132,48 @@ void single_unit(const Conv2dBackwardWeight& a, const Image& image, int64_t row_
   const int64_t columns = min64(width, outputs - panel * width), k0 = group * outputs + panel * width;
   for (int64_t ky = 0; ky < g.kh; ++ky)
     for (int64_t kx = 0; kx < g.kw; ++kx)
-      weight_rows(g, image, ky * g.dilation_h * row_floats + kx * g.dilation_w * g.c + group * depth + c0, rows, k0,
-                  columns, sums + (ky * g.kw + kx) * width, taps * width);
+      weight_rows(pixels_of(g, s, ky, kx, !taps_apart(g)), true, group * depth + c0, rows, k0, columns,
+                  sums + (ky * g.kw + kx) * width, taps * width);
   transpose_rows(sums, width, rows * taps, columns, a.dw + (k0 * depth + c0) * taps, depth * taps);
 }
 
 void run_single(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
   if (begin == end) return;
   const int64_t units = single_units(a.g), tasks = min64(units, kWantedTasks);
-  int64_t row_floats;
-  const Image image =
-      image_at(a, 0, true, scratch + kMaxRows * a.g.kh * a.g.kw * 2 * kLanes, row_floats);  // once for all tasks
-  for (int64_t unit = units * begin / tasks; unit < units * end / tasks; ++unit)
-    single_unit(a, image, row_floats, unit, scratch);
+  const Source s = source_of(a, 0, 1, true, scratch + kMaxRows * a.g.kh * a.g.kw * 2 * kLanes);  // once for all tasks
+  for (int64_t unit = units * begin / tasks; unit < units * end / tasks; ++unit) single_unit(a, s, unit, scratch);
 }
 
-void run_partial(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
+// Units first .. last of a chunk.
+void run_chunk(const Conv2dBackwardWeight& a, int64_t chunk, int64_t first, int64_t last, float* scratch) {
   const Conv2d& g = a.g;
-  if (is_winograd(g)) return winograd_partial(a, begin, end, scratch);
-  if (is_single(g)) return run_single(a, begin, end, scratch);
-  const int64_t parts = part_count(g), units = unit_count(g), chunks = chunk_count(g);
-  for (int64_t task = begin; task < end; ++task) {
-    const int64_t chunk = task / parts, part = task % parts;
-    const int64_t first_image = g.n * chunk / chunks, last_image = g.n * (chunk + 1) / chunks;
-    const int64_t first = units * part / parts, last = units * (part + 1) / parts;
-    float* partial = a.partials + chunk * dw_floats(g);
-    if (conv2d_is_depthwise(g)) {
-      const int64_t c0 = first * conv2d_span(g), channels = min64(g.c, last * conv2d_span(g)) - c0;
-      depthwise_backward_weight(a, first_image, last_image, c0, channels, partial, scratch);
-      continue;
-    }
-    if (g.n == 0) __builtin_memset(partial, 0, dw_floats(g) * sizeof(float));
-    for (int64_t n = first_image; n < last_image; ++n) {
-      if (is_planar(g)) {
-        planar_backward_weight(a, n, n == first_image, first, last, partial, scratch);
-        continue;
-      }
-      int64_t row_floats;
-      const Image image = image_at(a, n, n == first_image, scratch, row_floats);
-      for (int64_t unit = first; unit < last; ++unit) weight_unit(g, image, row_floats, unit, partial);
-    }
+  const int64_t chunks = chunk_count(g), begin = g.n * chunk / chunks, end = g.n * (chunk + 1) / chunks;
+  float* partial = a.partials + chunk * dw_floats(g);
+  if (conv2d_is_depthwise(g)) {
+    const int64_t c0 = first * conv2d_span(g), channels = min64(g.c, last * conv2d_span(g)) - c0;
+    return depthwise_backward_weight(a, begin, end, c0, channels, partial, scratch);
+  }
+  if (g.n == 0) __builtin_memset(partial, 0, dw_floats(g) * sizeof(float));
+  if (is_planar(g)) {
+    for (int64_t n = begin; n < end; ++n) planar_backward_weight(a, n, n == begin, first, last, partial, scratch);
+    return;
+  }
+  const int64_t together = images_together(g);
+  for (int64_t n = begin; n < end; n += together) {
+    const Source s = source_of(a, n, min64(together, end - n), n == begin, scratch);
+    for (int64_t unit = first; unit < last; ++unit) weight_unit(g, s, unit, partial);
+  }
+}
+
+// The tasks of a chunk that a thread has go together: they share the copies of its images.
+void run_partial(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
+  if (is_winograd(a.g)) return winograd_partial(a, begin, end, scratch);
+  if (is_single(a.g)) return run_single(a, begin, end, scratch);
+  const int64_t parts = part_count(a.g), units = unit_count(a.g);
+  while (begin < end) {
+    const int64_t part = begin % parts, last = min64(parts, part + end - begin);
+    run_chunk(a, begin / parts, units * part / parts, units * last / parts, scratch);
+    begin += last - part;
   }
 }
 

@@ -1,0 +1,67 @@
+// A convolution that sees one position along an axis is a simpler one. What the kernels are given instead of what the
+// caller has, chosen from the shape of a sample and of the filters only, and the arrays turned from one into the other:
+//   whole    as it is
+//   column   one position along the width: what a row of the kernel sees, (kx, c), are the channels, and the height
+//            takes the place of the width: tiles are rows of outputs
+//   product  one position in all, or a single tap on few pixels: rows of x times the filters (conv2d_product.h)
+// In each, taps that meet nothing but padding are left out. Where a kernel is as wide as the image nothing is copied.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "isa.h"
+#include "memory.h"
+#include "packs.h"
+
+namespace fastnn {
+
+// Pixels of an image: rows y, y + step_y, ... and columns x, x + step_x, ...
+struct Region {
+  int64_t y, x, rows, cols, step_y, step_x;
+};
+
+struct Fold {
+  enum class Kind { whole, column, product };
+  Kind kind;
+  Conv2d outer;              // as the caller has it
+  Conv2d g;                  // as the kernels have it; of a product, the whole one with its taps
+  int64_t first_y, first_x;  // the first tap that is not left out
+  int64_t kh, kw;            // and how many taps there are from it on
+  Region seen;               // what of the image is read, where it is not whole
+
+  bool crops() const { return kh != outer.kh || kw != outer.kw; }
+  bool sees_all() const { return seen.rows == outer.h && seen.cols == outer.w; }
+  // Whether the kernels have x, or dx, as (n, c, h, w); their dx is channels-last where the caller's x is not.
+  bool channels_first(bool of_x) const;
+  int64_t rows() const { return outer.n * outer.oh * outer.ow; }          // of a product
+  int64_t depth() const { return outer.c / outer.groups * g.kh * g.kw; }  // and of a group, its sums
+  int64_t weight_floats() const { return outer.k * outer.c / outer.groups * kh * kw; }
+  int64_t image_floats() const { return outer.n * outer.c * seen.rows * seen.cols; }
+  void add_to(PackKey& key) const;
+};
+
+// products: whether a product may be chosen.
+Fold fold_of(const Conv2d& g, bool products);
+
+// Memory between the steps of a fold, held for the length of a C++ scope.
+class Blocks {
+ public:
+  float* take(int64_t floats) {
+    blocks_.push_back(std::make_unique<Workspace>(floats));
+    return blocks_.back()->data();
+  }
+
+ private:
+  std::vector<std::unique_ptr<Workspace>> blocks_;
+};
+
+// All without the GIL. The arrays themselves where there is nothing to turn.
+const float* folded_weight(const Fold& fold, const float* weight, Blocks& blocks);
+const float* folded_image(const Fold& fold, const float* x, Blocks& blocks);
+// Where the kernels write dw and dx, and then from there to the caller's array.
+float* weight_target(const Fold& fold, float* dw, Blocks& blocks);
+float* image_target(const Fold& fold, float* dx, Blocks& blocks);
+void unfold_weight(const Fold& fold, const float* target, float* dw, Blocks& blocks);
+void unfold_image(const Fold& fold, const float* target, float* dx, Blocks& blocks);
+
+}  // namespace fastnn
