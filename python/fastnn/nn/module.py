@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from fastnn.arrays import positive_int
 from fastnn.nn import mode, state, watch
 from fastnn.nn.attributes import Attributes, check_collections
 from fastnn.nn.predict import predict
+from fastnn.nn.seen import seen
 from fastnn.nn.state import LoadResult
 from fastnn.nn.summary import summary
 from fastnn.nn.tree import Array, joined, layers, once, own_buffers, own_parameters, own_state, walk
@@ -26,6 +27,9 @@ class Module(Attributes):
     or dict they raise TypeError. Arrays that are state but not trained are set by ``register_buffer`` or named in the
     class attribute ``buffer_names``, Parameters that may be None in ``parameter_names``, those whose columns are to be
     dense in memory in ``columns_first``. Over a Parameter, a Module or a buffer only its like or None can be assigned.
+
+    A ``forward`` of yours gets Tensors where the caller gives arrays (read-only views, floats as float32, integers and
+    bool as they are), so methods mean what they mean in torch: ``x.transpose(0, 1)``, ``x.max(1)``.
 
     A method that a Module inside overrides is asked: train, requires_grad_, zero_grad, parameters, named_parameters,
     state_dict, load_state_dict.
@@ -46,8 +50,15 @@ class Module(Attributes):
     """
 
     columns_first: tuple[str, ...] = ()
+    _sees_tensors: ClassVar[bool] = False  # whether forward is somebody else's than the package's
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._sees_tensors = getattr(cls.forward, "__module__", "").partition(".")[0] != "fastnn"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._sees_tensors:
+            args, kwargs = seen(type(self).__name__, args, kwargs)
         if watch.own.listeners:
             return watch.call(self, args, kwargs)
         return self.forward(*args, **kwargs)
