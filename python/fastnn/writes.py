@@ -10,6 +10,7 @@ to say it; it is looked up only where something was written at all.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import types
 import weakref
@@ -46,6 +47,16 @@ class _Block(NamedTuple):
 clock = 0  # goes up with everything that is noted
 _blocks: dict[int, _Block] = {}
 _lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    """Another thread may have held the lock, which it never gives back in the child."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _owner(array: Array) -> Array:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, as_indices
+from fastnn.arrays import FloatArray, as_indices, as_numbers
 from fastnn.tensor import Backward, op
 
 
@@ -17,6 +17,10 @@ def _check(x: FloatArray, index: Any, count: int, name: str) -> None:
 
 def _take(x: FloatArray, index: Any) -> FloatArray:
     """x[index] along the first axis, zeros for -1."""
+    if x.dtype != np.float32:
+        y = x.take(index, axis=0)
+        y[index < 0] = 0
+        return y
     rows = np.ascontiguousarray(x).reshape(len(x), math.prod(x.shape[1:]))
     return _core.take_rows(rows, index).reshape(len(index), *x.shape[1:])
 
@@ -42,7 +46,7 @@ def take_rows(x: Any, index: Any, *, need: list[bool]) -> tuple[FloatArray, Back
     array([[3.],
            [1.]], dtype=float32)
     """
-    x, index = as_float32(x, "take_rows", "x"), as_indices(index, "take_rows", "index")
+    x, index = as_numbers(x, "take_rows", "x"), as_indices(index, "take_rows", "index")
     _check(x, index, len(x), "take_rows")
     return _take(x, index), lambda dy: [_put(dy, index, len(x)), None]
 
@@ -64,7 +68,7 @@ def put_rows(x: Any, index: Any, count: int, *, need: list[bool]) -> tuple[Float
            [0.],
            [1.]], dtype=float32)
     """
-    x, index = as_float32(x, "put_rows", "x"), as_indices(index, "put_rows", "index")
+    x, index = as_numbers(x, "put_rows", "x"), as_indices(index, "put_rows", "index")
     _check(x, index, count, "put_rows")
     if len(x) != len(index):
         raise ValueError(f"put_rows: x has shape {x.shape} but index {index.shape}")
