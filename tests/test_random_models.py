@@ -202,6 +202,7 @@ def saved_and_loaded(model, path):
     return other.eval()
 
 
+@pytest.mark.slow
 @hypothesis.settings(
     max_examples=250,
     derandomize=True,
