@@ -38,5 +38,3 @@ def test_format_1(tmp_path):
     assert_same_state(fnn.load_state(path), dict(sorted(want.state_dict().items())))
     assert fnn.load_metadata(path) == {"by": "0.1.0"}
     assert_same_output(model(x), want.eval()(x))
-    fnn.save(model, tmp_path / "new", metadata={"by": "0.1.0"})
-    assert (tmp_path / "new").read_bytes() == path.read_bytes()

@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     @property
     def held(self) -> Any:
         """What the Module holds: a Parameter, or the array of a buffer. The same object is the same state."""
-        return vars(self.module)[self.attribute]
+        return getattr(self.module, self.attribute)
 
 
 def joined(prefix: str, name: str) -> str:
@@ -72,7 +72,7 @@ def own_parameters(module: Module) -> list[tuple[str, Parameter]]:
 def own_buffers(module: Module, saved: bool = False) -> Iterator[tuple[str, Array]]:
     """Attributes that are buffers; those alone that are ``saved``, or all."""
     for name in module.buffer_names:
-        array = vars(module).get(name)
+        array = getattr(module, name, None)
         if isinstance(array, np.ndarray) and not (saved and name in module._unsaved_buffers):
             yield name, array
 
