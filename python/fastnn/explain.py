@@ -13,7 +13,7 @@ import numpy as np
 
 from fastnn import _core, nn
 from fastnn.bench import copy_bandwidth, fma_peak
-from fastnn.nn.inputs import Shape, as_shapes, run
+from fastnn.nn.inputs import Shape, as_shapes, run, shape_of
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.watch import Call
@@ -89,7 +89,7 @@ class Explanation(tuple[LayerCost, ...]):
 def _size(values: Any) -> int:
     if isinstance(values, (tuple, list)):
         return sum(_size(value) for value in values)
-    return int(np.size(values))
+    return math.prod(shape_of(values))
 
 
 def _first(values: Any) -> Any:
@@ -140,7 +140,7 @@ def _seconds(run: Callable[[], Any]) -> float:
 
 def _cost(call: Call, peak: float, bandwidth: float) -> LayerCost:
     given = (*call.args, *call.kwargs.values())
-    x, y = np.shape(_first(given)), np.shape(_first(call.output))
+    x, y = shape_of(_first(given)), shape_of(_first(call.output))
     algorithms, flops = _algorithms(call.module, x, y), _flops(call.module, x, y)
     values = _size(given) + _size(call.output) + sum(p.data.size for p in call.module.parameters())
     products = flops / _WINOGRAD if algorithms and "Winograd" in algorithms[0] else flops

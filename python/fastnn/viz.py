@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import as_float32, as_indices, positive_int, require_ndim
+from fastnn.nn.inputs import shape_of
 from fastnn.nn.module import Module
 from fastnn.nn.watch import calls_of
 from fastnn.tensor import Tensor
@@ -122,7 +123,7 @@ def feature_maps(model: Module, x: Any, layer: Module, limit: int = 32) -> Figur
         raise ValueError(f"feature_maps: x has shape {np.shape(x)}, expected one image (C, H, W)")
     with calls_of([("", layer)]) as calls:
         model.predict(image)
-    shape = np.shape(calls[-1].output) if calls else ()
+    shape = shape_of(calls[-1].output) if calls else ()
     if len(shape) != 4:
         what = f"gave shape {shape}, expected (1, C, H, W)" if calls else "was not called by the model"
         raise ValueError(f"feature_maps: the layer {type(layer).__name__} {what}")

@@ -26,6 +26,7 @@ class Attributes:
     buffer_names: tuple[str, ...] = ()
     parameter_names: tuple[str, ...] = ()
     _unsaved_buffers: tuple[str, ...] = ()  # buffers that are not in state_dict
+    _collection_names: tuple[str, ...] = ()  # attributes that were set to a list or the like, which may be filled later
 
     def __setattr__(self, name: str, value: Any) -> None:
         here = self.__dict__.get(name)
@@ -141,13 +142,16 @@ def checked(module: Attributes, name: str, value: Any) -> Any:
         return _as_buffer(value, here, name, kind)
     if isinstance(value, _COLLECTIONS):
         _check_collection(module, name, value)
+        if not isinstance(value, tuple) or any([isinstance(part, _COLLECTIONS) for part in value]):
+            _register(module, "_collection_names", name)
     return value
 
 
 def check_collections(module: Attributes) -> None:
     """Raises TypeError where an attribute is a list with Modules or Parameters: they may have come later."""
-    for name, value in list(vars(module).items()):
-        if isinstance(value, _COLLECTIONS) and name != CHILDREN:
+    for name in module._collection_names:
+        value = vars(module).get(name)
+        if isinstance(value, _COLLECTIONS):
             _check_collection(module, name, value)
 
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 
+def shape_of(value: Any) -> Shape:
+    """The shape of an array, a Tensor or a number."""
+    return tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
+
+
 def _is_shape(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and all(
         [isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in value]

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from fastnn.arrays import positive_int
-from fastnn.nn import mode, state, watch
+from fastnn.nn import mode as modes
+from fastnn.nn import state, watch
 from fastnn.nn.attributes import Attributes, check_collections
 from fastnn.nn.predict import predict
 from fastnn.nn.seen import seen
@@ -79,11 +80,11 @@ class Module(Attributes):
     @property
     def training(self) -> bool:
         """Whether the Module is in training mode (True for a new one) rather than in evaluation mode."""
-        return mode.get(self)
+        return modes.get(self)
 
     @training.setter
     def training(self, training: bool) -> None:
-        mode.put(self, bool(training))
+        modes.put(self, bool(training))
 
     # What is inside
 
@@ -136,7 +137,7 @@ class Module(Attributes):
     def train(self, mode: bool = True) -> Self:
         """Sets ``training`` here and asks every Module inside to do the same; returns the Module."""
         check_collections(self)
-        self.training = bool(mode)
+        modes.put(self, bool(mode))
         for child in self.children():
             child.train(mode)
         return self
@@ -205,7 +206,7 @@ class Module(Attributes):
         """
         if batch_size is not None:
             positive_int(batch_size, "predict", "batch_size")
-        with mode.evaluation(self), no_grad():
+        with modes.evaluation(self), no_grad():
             return predict(self, x, batch_size)
 
     def summary(self, input_shape: Any) -> str:
@@ -222,7 +223,7 @@ class Module(Attributes):
         1 (Linear)  (1, 2)          18
         total       (1, 2)          50
         """
-        with mode.evaluation(self), no_grad():
+        with modes.evaluation(self), no_grad():
             return summary(self, input_shape)
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.nn.inputs import as_shapes, run
+from fastnn.nn.inputs import as_shapes, run, shape_of
 from fastnn.nn.watch import innermost
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def _shapes(output: Any) -> str:
         return ", ".join([f"{name}: {_shapes(part)}" for name, part in output.items()])
     if isinstance(output, (tuple, list)):
         return ", ".join([_shapes(part) for part in output])
-    return str(tuple(np.shape(output)))
+    return str(shape_of(output))
 
 
 def summary(model: Module, input_shape: Any) -> str:

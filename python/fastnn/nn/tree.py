@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     @property
     def held(self) -> Any:
         """What the Module holds: a Parameter, or the array of a buffer. The same object is the same state."""
-        return vars(self.module)[self.attribute]
+        return getattr(self.module, self.attribute)
 
 
 def joined(prefix: str, name: str) -> str:
@@ -45,12 +45,10 @@ def once(pairs: Iterable[tuple[str, _T]]) -> Iterator[tuple[str, _T]]:
             yield name, value
 
 
-def layers(module: Module) -> Iterator[tuple[str, Module]]:
+def layers(module: Module) -> list[tuple[str, Module]]:
     """Modules directly inside, by name, in order, under every name they have: attributes, or what a container keeps."""
     kept = vars(module).get(CHILDREN, vars(module))
-    for name, value in list(kept.items()):
-        if isinstance(value, Attributes):
-            yield name, cast("Module", value)
+    return [(name, cast("Module", value)) for name, value in list(kept.items()) if isinstance(value, Attributes)]
 
 
 def walk(module: Module, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Module]]:
@@ -65,16 +63,16 @@ def walk(module: Module, prefix: str = "", seen: set[int] | None = None) -> Iter
         yield from walk(layer, joined(prefix, name), seen)
 
 
-def own_parameters(module: Module) -> Iterator[tuple[str, Parameter]]:
+def own_parameters(module: Module) -> list[tuple[str, Parameter]]:
     """Attributes that are Parameters; raises TypeError where some are in lists, where nobody would find them."""
     check_collections(module)
-    return ((name, value) for name, value in list(vars(module).items()) if isinstance(value, Parameter))
+    return [(name, value) for name, value in list(vars(module).items()) if isinstance(value, Parameter)]
 
 
 def own_buffers(module: Module, saved: bool = False) -> Iterator[tuple[str, Array]]:
     """Attributes that are buffers; those alone that are ``saved``, or all."""
     for name in module.buffer_names:
-        array = vars(module).get(name)
+        array = getattr(module, name, None)
         if isinstance(array, np.ndarray) and not (saved and name in module._unsaved_buffers):
             yield name, array
 
