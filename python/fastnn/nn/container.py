@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from fastnn.nn.module import Module
+from fastnn.nn.recurrent import _Recurrent
 
 
 class _Container(Module):
@@ -75,7 +76,8 @@ class Sequential(_Numbered):
         args: Modules, named "0", "1", ... , or one dict from names to Modules.
 
     Indexing gives a Module, a slice gives a Sequential of the same Modules. BatchNorm and a ReLU after it are computed
-    in one pass, with the same bits as one after the other. Raises TypeError for what is no Module.
+    in one pass, with the same bits as one after the other. Raises TypeError for what is no Module. An error inside a
+    module gets a note that says which.
 
     >>> import numpy as np
     >>> from fastnn import nn
@@ -98,14 +100,30 @@ class Sequential(_Numbered):
         return self._named[self._place(index)]
 
     def forward(self, x: Any) -> Any:
-        modules = list(self._named.values())
-        while modules:
-            module = modules.pop(0)
-            both = _joined(module, modules[0]) if modules else None
-            x = module(x) if both is None else both(x)
-            if both is not None:
-                modules.pop(0)
+        modules, place = list(self._named.values()), 0
+        try:
+            while place < len(modules):
+                module = modules[place]
+                both = _joined(module, modules[place + 1]) if place + 1 < len(modules) else None
+                x = module(x) if both is None else both(x)
+                place += 1 if both is None else 2
+        except Exception as error:
+            self._say_where(error, place, x)
+            raise
         return x
+
+    def _say_where(self, error: Exception, place: int, x: Any) -> None:
+        """Which module raised the error, given x; where x is a tuple, that may be all there is to it."""
+        labels = [f"{name} ({type(module).__name__})" for name, module in self._named.items()]
+        own = type(self).__name__
+        if place and isinstance(x, tuple) and isinstance(error, (AttributeError, TypeError, ValueError)):
+            recurrent = isinstance(list(self._named.values())[place - 1], _Recurrent)
+            what = "(output, state)" if recurrent else f"a tuple of {len(x)}"
+            raise TypeError(
+                f"{own}: {labels[place - 1]} returned {what} and {labels[place]} was given that. To hand on the output "
+                f"alone, put a Module between them whose forward returns x[0]. The error was: {error}"
+            ) from error
+        error.add_note(f"in {labels[place]} of {own}")
 
 
 class ModuleList(_Numbered):
