@@ -92,7 +92,7 @@ def _weights(model: Any, suffix: str) -> dict[str, Array]:
 
 
 def gates(model: Module, x: Any, layer: int = 0) -> Traces:
-    """What a recurrent layer in evaluation computes at each step of one sequence, made again in float64 from its weights.
+    """What a recurrent layer in evaluation computes at each step of one sequence, made again in float64.
 
     Args:
         model: an nn.RNN, nn.LSTM or nn.GRU of any number of layers, or one of their cells. Where it is bidirectional,

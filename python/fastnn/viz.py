@@ -227,8 +227,10 @@ def _draw_trace(figure: Figure, ax: Axes, name: str, values: npt.NDArray[np.floa
 def gate_traces(
     model: Module, x: Any, text: str | None = None, units: Sequence[int] | None = None, layer: int = 0
 ) -> Figure:
-    """What a recurrent layer does at each step of a sequence: of an LSTM gates i, f, o, candidate g and cell c, of a GRU
-    gates r, z, candidate n and h, of an RNN h and what its nonlinearity is given.
+    """What a recurrent layer does at each step of a sequence.
+
+    Of an LSTM the gates i, f, o, candidate g and cell c, of a GRU the gates r, z, candidate n and h, of an RNN h and
+    what its nonlinearity is given.
 
     Args:
         model: an nn.RNN, nn.LSTM or nn.GRU, or one of their cells, see ``gates``.
