@@ -14,7 +14,7 @@ FloatArray = npt.NDArray[np.float32]
 _FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 
-def _array(x: Any, op: str, name: str) -> npt.NDArray[Any]:
+def as_array(x: Any, op: str, name: str) -> npt.NDArray[Any]:
     """``x`` as NumPy sees it; lists that are no array are named here."""
     try:
         return np.asarray(x)
@@ -29,7 +29,7 @@ def as_float32(x: Any, op: str, name: str) -> FloatArray:
     """
     if type(x) is np.ndarray and x.dtype == _FLOAT32 and x.flags.aligned:
         return x
-    array = _array(x, op, name)
+    array = as_array(x, op, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected float32 or real numbers that convert to it")
     return np.require(array, dtype=_FLOAT32, requirements="A")
@@ -39,7 +39,7 @@ def as_indices(x: Any, op: str, name: str) -> npt.NDArray[np.int64]:
     """``x`` as a C-contiguous int64 array; anything but integers raises TypeError."""
     if type(x) is np.ndarray and x.dtype == _INT64 and x.flags.carray:
         return x
-    array = _array(x, op, name)
+    array = as_array(x, op, name)
     if not array.size and not isinstance(x, np.ndarray):  # NumPy takes [] for float64
         return np.zeros(array.shape, np.int64)
     if array.dtype.kind not in "iu" or array.dtype == np.uint64:
