@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-from streams import LAYERS, single_options
+from streams import CELLS, LAYERS, single_options
 
 import fastnn as fnn
 from fastnn import _core, nn, ops
-from fastnn.nn.recurrent_cell import _Cell
 
-CELLS = [kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, _Cell)]
 VARIANTS = [pytest.param(kind, options, id=f"{kind.__name__}-{options}") for kind, options in single_options()]
 RAGGED = [[1.0, 2.0, 3.0], [1.0]]
 FLOATS = np.ones((5, 2, 3))

@@ -203,6 +203,8 @@ def _chosen_units(units: Sequence[int] | None, state: npt.NDArray[np.float64]) -
     """The units asked for, or the one whose state varies most."""
     if units is None:
         return [int(state.std(axis=0).argmax())]
+    if not isinstance(units, Iterable):
+        raise TypeError(f"gate_traces: units is {units!r}, expected numbers of units, such as [0, 1]")
     chosen = [positive_int(unit, "gate_traces", "units", 0) for unit in units]
     if not chosen or max(chosen) >= state.shape[1]:
         raise ValueError(f"gate_traces: units are {chosen}, expected at least one of 0 to {state.shape[1] - 1}")
