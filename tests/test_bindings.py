@@ -12,7 +12,7 @@ from fastnn import _core
 
 ERRORS = (TypeError, ValueError, MemoryError, IndexError)
 SIZES = [-(2**63), -(2**31), -1, 0, 1, 2, 2**31 - 1, 2**31, 2**32, 2**47, 2**62, 2**63 - 1, 2**63, 1.5, None, "x"]
-RUNTIME = {"set_num_threads", "set_isa", "clear_cache", "memory_stats"}
+RUNTIME = {"are_dense", "set_num_threads", "set_isa", "clear_cache", "memory_stats"}
 
 
 def _record():
@@ -202,3 +202,17 @@ def test_set_num_threads(n):
     with pytest.raises((ValueError, TypeError)):
         _core.set_num_threads(n)
     assert _core.get_num_threads() == before
+
+
+def test_are_dense():
+    """It answers for whatever it is given, and never raises."""
+    x = np.zeros((3, 4), np.float32)
+    odd = np.zeros(4 * 4 + 1, np.uint8)[1:].view(np.float32)
+    frozen = x.copy()
+    frozen.flags.writeable = False
+    fine = [None, x, x[1], x[:, :1].copy(), x[:1], x[:0], np.zeros((), np.float32), frozen, x[:, None]]
+    assert _core.are_dense()
+    assert _core.are_dense(*fine)
+    for other in (x.T, x[:, ::2], odd, x.astype(">f4"), x.astype(np.float64), x.astype(int), x.tolist(), "x", 3.0, [x]):
+        assert not _core.are_dense(other)
+        assert not _core.are_dense(*fine, other, x)

@@ -166,7 +166,7 @@ def test_errors(rng):
         lstm(np.zeros((5, 2, 4)))
     with pytest.raises(ValueError, match=r"LSTM: x has shape \(3,\)"):
         lstm(np.zeros(3))
-    with pytest.raises(ValueError, match=r"lstm: x has shape .*at least one time step"):
+    with pytest.raises(ValueError, match=r"LSTM: x has shape .*at least one time step"):
         lstm(np.zeros((0, 2, 3)))
     with pytest.raises(ValueError, match=r"LSTM: the state c has shape \(1, 2, 4\), expected \(2, 2, 4\)"):
         lstm(x, (np.zeros((2, 2, 4)), np.zeros((1, 2, 4))))

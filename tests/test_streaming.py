@@ -1,10 +1,12 @@
 """Streams: the bits of the layer over the whole sequence, one time step at a time."""
 
+import copy
 import itertools
+import pickle
 
 import numpy as np
 import pytest
-from streams import KINDS, TEAM, assert_follows, draw, parts, steps
+from streams import KINDS, TEAM, assert_follows, draw, parts, steps, whole
 
 import fastnn as fnn
 from fastnn import _core, nn
@@ -30,15 +32,16 @@ def test_same_bits_for_any_number_of_threads(isa, rng, kind, threads):
     assert_follows(layer.stream(), layer, draw(rng, 6, TEAM))
 
 
-def test_nothing_is_multiplied_with_the_state_before_the_first_step(rng):
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_multiplied_with_the_state_before_the_first_step(rng, kind):
     """Infinite weights times zeros would be NaN."""
-    layer = nn.LSTM(3, 5)
+    layer = KINDS[kind](3, 5)
     layer.weight_hh_l0.data[2] = np.inf
     stream, x = layer.stream(), draw(rng, 3, 3)
-    first = stream.step(x[0]).copy()
+    first = stream.step(x[0])
     assert np.isfinite(first).all()
-    assert np.array_equal(first, layer(x[:1])[0].numpy()[0])
-    assert np.array_equal(steps(stream, x[1:]), layer(x)[0].numpy()[1:], equal_nan=True)
+    assert np.array_equal(first, whole(layer, x[:1])[0][0])
+    assert np.array_equal(steps(stream, x[1:]), whole(layer, x)[0][1:], equal_nan=True)
     stream.reset()
     assert np.array_equal(stream.step(x[0]), first)
 
@@ -57,9 +60,8 @@ def test_subnormal_numbers_count_as_zero(isa):
 
 def test_dropout_is_off(rng):
     layer, x = nn.GRU(3, 8, 2, dropout=0.5), draw(rng, 4, 3)
-    ours = steps(layer.stream(), x)
-    layer.eval()
-    assert np.array_equal(ours, layer(x)[0])
+    assert_follows(layer.stream(), layer, x)
+    assert layer.training
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,30 +74,34 @@ def test_state_round_trip(rng, kind):
     other.state = state
     for s in parts(state):  # copies: neither stream sees this
         s[:] = 7
-    expected = layer(x)[0].numpy()[5:]
+    expected = whole(layer, x)[0][5:]
     assert np.array_equal(steps(stream, x[5:]), expected)
     assert np.array_equal(steps(other, x[5:]), expected)
-    _, other.state = layer(x[:5])  # as the layer returns it
+    _, other.state = layer.eval()(x[:5])  # as the layer returns it
     assert np.array_equal(steps(other, x[5:]), expected)
     other.reset()
     assert_follows(other, layer, x)
 
 
-def test_copies_go_their_own_way(rng):
-    layer, x = nn.LSTM(3, 9, 2), draw(rng, 6, 3)
+@pytest.mark.parametrize("copied", [lambda stream: stream.copy(), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies_go_their_own_way(rng, kind, copied):
+    layer, x = KINDS[kind](3, 9, 2), draw(rng, 6, 3)
     stream = layer.stream()
     steps(stream, x[:3])
-    other = stream.copy()
+    other = copied(stream)
     expected = steps(stream, x[3:])
     stream.reset()
     assert np.array_equal(steps(other, x[3:]), expected)
-    fresh = layer.stream().copy()
-    assert_follows(fresh, layer, x)
+    assert_follows(copied(layer.stream()), layer, x)
+    with pytest.raises(TypeError, match="Stream: cannot be pickled"):
+        pickle.dumps(stream)
 
 
-def test_weights_are_those_of_the_moment(rng):
-    layer, x = nn.GRU(3, 9), draw(rng, 6, 3)
-    stream, expected = layer.stream(), layer(x)[0].numpy()
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_are_those_of_the_moment(rng, kind):
+    layer, x = KINDS[kind](3, 9), draw(rng, 6, 3)
+    stream, expected = layer.stream(), whole(layer, x)[0]
     for p in layer.parameters():
         p.data *= 2
     assert np.array_equal(steps(stream, x), expected)
@@ -105,21 +111,22 @@ def test_weights_are_those_of_the_moment(rng):
     assert np.array_equal(steps(stream, x), expected)
 
 
-@pytest.mark.parametrize("name", ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"])
-def test_every_weight_counts(rng, name):
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_weight_counts(rng, kind):
     """A pack made before is not taken for that of other weights."""
-    layer, x = nn.LSTM(3, 9), draw(rng, 6, 3)
-    before = layer.stream()
-    getattr(layer, name).data += 1
-    stream = layer.stream()
-    assert_follows(stream, layer, x)
-    assert not np.array_equal(steps(before, x), layer(x)[0])
+    layer, x = KINDS[kind](3, 9), draw(rng, 6, 3)
+    for name, parameter in layer.named_parameters():
+        before = layer.stream()
+        parameter.data += np.linspace(1, 0, parameter.size, dtype=np.float32).reshape(parameter.shape)
+        stream = layer.stream()
+        assert_follows(stream, layer, x)
+        assert not np.array_equal(steps(before, x), whole(layer, x)[0]), name
 
 
 def test_a_stream_keeps_its_isa_level(rng):
     layer, x, levels = nn.LSTM(3, 33), draw(rng, 6, 3), _core.available_isas()
     best = _core.isa()
-    expected = layer(x)[0].numpy()
+    expected = whole(layer, x)[0]
     stream = layer.stream()
     try:
         _core.set_isa(levels[0])
@@ -130,8 +137,9 @@ def test_a_stream_keeps_its_isa_level(rng):
     np.testing.assert_allclose(steps(other, x), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_inputs_are_converted_at_the_door(rng):
-    layer = nn.LSTM(4, 6)
+@pytest.mark.parametrize("kind", KINDS)
+def test_inputs_are_converted_at_the_door(rng, kind):
+    layer = KINDS[kind](4, 6)
     x = rng.integers(-3, 4, (2, 4)).astype(np.float32)
     expected = steps(layer.stream(), x)
     shifted = np.zeros(4 * 4 + 1, np.uint8)[1:].view(np.float32)
@@ -157,36 +165,44 @@ def test_inputs_are_converted_at_the_door(rng):
         assert np.array_equal(steps(layer.stream(), map(convert, x)), expected)
 
 
-def test_outputs(rng):
-    layer, x = nn.GRU(6, 6, 2), draw(rng, 8, 6)
-    expected = steps(layer.stream(), x)
-    stream = layer.stream()
-    y = stream.step(x[0])
-    assert stream.step(x[1]) is y
-    assert np.array_equal(y, expected[1])
-    with pytest.raises(ValueError, match="read-only"):
-        y[0] = 1
-    out = np.empty(6, np.float32)
-    assert stream.step(x[2], out) is out
-    assert np.array_equal(out, expected[2])
-    assert np.array_equal(y, expected[2])
-    whole = np.empty((8, 6), np.float32)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_list_of_steps_is_the_sequence(rng, kind):
+    """Each step gives an array of its own, which later steps and whoever writes to others leave alone."""
+    layer, x = KINDS[kind](3, 6, 2), draw(rng, 8, 3)
+    expected, stream = whole(layer, x)[0], layer.stream()
+    answers = [stream.step(x_t) for x_t in x]
+    assert np.array_equal(answers, expected)
+    for answer in answers[::2]:
+        answer[:] = 7
     stream.reset()
-    for x_t, y_t in zip(x, whole, strict=True):
-        stream.step(x_t, out=y_t)
-    assert np.array_equal(whole, expected)
+    assert np.array_equal([stream.step(x_t) for x_t in x], expected)
     del stream
     _core.clear_cache()
-    assert np.array_equal(y, expected[-1])  # it outlives its stream
+    assert np.array_equal(answers[1::2], expected[1::2])  # they outlive their stream
 
 
-def test_input_and_output_may_be_the_same_memory(rng):
-    for layer in (nn.LSTM(20, 20), nn.LSTM(20, 20, 3)):
+@pytest.mark.parametrize("kind", KINDS)
+def test_outputs(rng, kind):
+    layer, x = KINDS[kind](6, 6, 2), draw(rng, 8, 6)
+    expected, stream = whole(layer, x)[0], layer.stream()
+    out = np.empty(6, np.float32)
+    assert stream.step(x[0], out) is out
+    assert np.array_equal(out, expected[0])
+    filled = np.empty((8, 6), np.float32)
+    stream.reset()
+    for x_t, y_t in zip(x, filled, strict=True):
+        stream.step(x_t, out=y_t)
+    assert np.array_equal(filled, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_input_and_output_may_be_the_same_memory(rng, kind):
+    for layer in (KINDS[kind](20, 20), KINDS[kind](20, 20, 3)):
         plain, fed, x = layer.stream(), layer.stream(), draw(rng, 20)
         y, inside = x.copy(), x.copy()
         last = fed.step(x)
         for _ in range(5):
-            y = plain.step(y).copy()
+            y = plain.step(y)
             assert np.array_equal(last, y)
             last = fed.step(last)
         fed.reset()

@@ -59,7 +59,7 @@ std::tuple<F32, F32, Kept> forward(const F32& x, const std::optional<I64>& batch
 std::tuple<F32, State, WeightList> backward(const F32& x, const std::optional<I64>& batch_sizes, const State& h0,
                                             const WeightList& weights, const F32& y, Kept& kept, const State& dy,
                                             const State& dh, bool want_x, const std::vector<bool>& wanted) {
-  const Layer layer("gru_backward", kGates, x, batch_sizes, weights);
+  const Layer layer("gru_backward", kGates, x, batch_sizes, weights, false, want_x);
   const int64_t n = layer.n, h = layer.h;
   layer.require_rows(y, layer.y_row(), "y");
   layer.require_kept(kept);

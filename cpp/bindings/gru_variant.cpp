@@ -65,7 +65,7 @@ std::tuple<F32, State, WeightList> backward(const F32& x, const std::optional<I6
                                             const WeightList& weights, const std::vector<State>& masks,
                                             bool reset_after, const F32& y, KeptArrays& kept, const State& dy,
                                             const State& dh, bool want_x, const std::vector<bool>& wanted) {
-  const Layer layer("gru_variant_backward", kGates, x, batch_sizes, weights);
+  const Layer layer("gru_variant_backward", kGates, x, batch_sizes, weights, false, want_x);
   const int64_t n = layer.n, h = layer.h;
   layer.require_rows(y, layer.y_row(), "y");
   require_shapes(kept, layer.directions(), {{layer.rows(), kGates * h}, {layer.rows(), h}}, layer.op);

@@ -13,7 +13,7 @@ int64_t gates_of(bool coupled) { return coupled ? 3 : 4; }
 // What forward and backward are given alike.
 struct Variant {
   Variant(const char* op, const F32& x, const std::optional<I64>& batch_sizes, const WeightList& weights,
-          const WeightList& list, const std::vector<State>& masks, bool coupled, float clip);
+          const WeightList& list, const std::vector<State>& masks, bool coupled, float clip, bool reads_ih = true);
 
   LstmVariant walk(int64_t direction, const State& h0, const State& c0) const;
   int64_t sums() const;  // columns of the gradients that are added up sample by sample
@@ -27,8 +27,8 @@ struct Variant {
 };
 
 Variant::Variant(const char* op, const F32& x, const std::optional<I64>& batch_sizes, const WeightList& weights,
-                 const WeightList& list, const std::vector<State>& masks, bool coupled, float clip)
-    : layer(op, gates_of(coupled), x, batch_sizes, weights, !list.empty() && list[0]),
+                 const WeightList& list, const std::vector<State>& masks, bool coupled, float clip, bool reads_ih)
+    : layer(op, gates_of(coupled), x, batch_sizes, weights, !list.empty() && list[0], reads_ih),
       masks(masks),
       coupled(coupled),
       clip(clip) {
@@ -142,7 +142,7 @@ std::tuple<F32, F32, State, WeightList, std::vector<std::pair<State, F32>>> back
     const F32& x, const std::optional<I64>& batch_sizes, const State& h0, const State& c0, const WeightList& weights,
     const WeightList& extras, const std::vector<State>& masks, bool coupled, float clip, const F32& y, KeptArrays& kept,
     const State& dy, const State& dh, const State& dc, bool want_x, const std::vector<bool>& wanted) {
-  const Variant v("lstm_variant_backward", x, batch_sizes, weights, extras, masks, coupled, clip);
+  const Variant v("lstm_variant_backward", x, batch_sizes, weights, extras, masks, coupled, clip, want_x);
   const Layer& layer = v.layer;
   const int64_t n = layer.n, h = layer.h, p = layer.p, rows = layer.rows(), width = layer.width();
   layer.require_rows(y, layer.y_row(), "y");

@@ -32,12 +32,13 @@ constexpr const char* kNames[] = {"weight_ih",         "weight_hh",         "bia
                                   "weight_ih_reverse", "weight_hh_reverse", "bias_ih_reverse", "bias_hh_reverse"};
 
 Weights checked_weights(const WeightList& list, size_t first, int64_t gates, int64_t inputs, bool projected,
-                        const char* op) {
+                        bool reads_ih, const char* op) {
   const char* const* names = kNames + first;
-  for (size_t i = 0; i < 2; ++i)
+  for (size_t i = reads_ih ? 0 : 1; i < 2; ++i)
     if (!list[first + i]) throw py::type_error(std::string(op) + ": " + names[i] + " is None, expected an array");
-  const F32 &ih = *list[first], &hh = *list[first + 1];
-  check(ih.ndim() == 2, op, [&] { return names[0] + (" has shape " + text(ih)) + ", expected 2 dimensions"; });
+  const State& ih = list[first];
+  const F32& hh = *list[first + 1];
+  check(!ih || ih->ndim() == 2, op, [&] { return names[0] + (" has shape " + text(*ih)) + ", expected 2 dimensions"; });
   const auto fits = [&] {
     if (hh.ndim() != 2 || hh.shape(1) < 1) return false;
     return projected ? hh.shape(0) >= gates && hh.shape(0) % gates == 0
@@ -48,8 +49,9 @@ Weights checked_weights(const WeightList& list, size_t first, int64_t gates, int
            (projected ? "proj_size)" : "hidden_size)");
   });
   require_contiguous(hh, op, names[1]);
-  require_array(ih, {hh.shape(0), inputs}, op, names[0],
-                [&] { return "x with " + std::to_string(inputs) + " features and " + names[1] + " " + text(hh); });
+  if (ih)
+    require_array(*ih, {hh.shape(0), inputs}, op, names[0],
+                  [&] { return "x with " + std::to_string(inputs) + " features and " + names[1] + " " + text(hh); });
   for (size_t i = 2; i < 4; ++i)
     if (list[first + i])
       require_array(*list[first + i], {hh.shape(0)}, op, names[i], [&] { return names[1] + (" " + text(hh)); });
@@ -77,7 +79,7 @@ std::vector<int64_t> checked_starts(const I64& sizes, int64_t rows, const char* 
 }  // namespace
 
 Layer::Layer(const char* op, int64_t gates, const F32& x, const std::optional<I64>& batch_sizes, const WeightList& list,
-             bool projected)
+             bool projected, bool reads_ih)
     : op(op), x(x), gates(gates), packed(batch_sizes.has_value()) {
   if (packed) {
     check(x.ndim() == 2, op, [&] { return "x has shape " + text(x) + ", expected (rows, input_size)"; });
@@ -94,7 +96,7 @@ Layer::Layer(const char* op, int64_t gates, const F32& x, const std::optional<I6
   inputs = x.shape(x.ndim() - 1);
   require(list.size() == 4 || list.size() == 8, op, "expected the weights of one or two directions");
   for (size_t first = 0; first < list.size(); first += 4)
-    weights.push_back(checked_weights(list, first, gates, inputs, projected, op));
+    weights.push_back(checked_weights(list, first, gates, inputs, projected, reads_ih, op));
   h = weights[0].hh.shape(0) / gates, p = weights[0].hh.shape(1);
   check(has_shape(weights.back().hh, {gates * h, p}), op, [&] {
     return "weight_hh " + text(weights[0].hh) + " and weight_hh_reverse " + text(weights.back().hh) + " differ";
@@ -169,7 +171,7 @@ std::shared_ptr<const Workspace> pack_recurrent(const Layer& layer, const Kernel
 }
 
 Projection::Projection(const Layer& layer, int64_t direction, const State& bias) : bias_(bias), gemm_{} {
-  const F32& w = layer.weights[direction].ih;
+  const F32& w = *layer.weights[direction].ih;
   gemm_.batch = 1, gemm_.m = layer.rows(), gemm_.n = layer.width(), gemm_.k = layer.inputs;
   gemm_.a = layer.x.data(), gemm_.a_row = layer.inputs, gemm_.a_col = 1;
   gemm_.b = w.data(), gemm_.b_row = 1, gemm_.b_col = layer.inputs;

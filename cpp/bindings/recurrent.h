@@ -10,8 +10,10 @@ namespace fastnn {
 using State = std::optional<F32>;
 
 // One direction: (G * H, I), (G * H, P), (G * H) or none, (G * H) or none, where h has P features: H unless projected.
+// The way back reads ih only for the gradient of x, and no bias: they may be none there.
 struct Weights {
-  F32 ih, hh;
+  State ih;
+  F32 hh;
   State bias_ih, bias_hh;
 };
 
@@ -24,7 +26,7 @@ using Kept = std::vector<std::pair<F32, F32>>;
 // x: (T, N, I), or packed (rows, I) with batch_sizes (T), how many of the samples, longest first, have step t.
 struct Layer {
   Layer(const char* op, int64_t gates, const F32& x, const std::optional<I64>& batch_sizes, const WeightList& weights,
-        bool projected = false);
+        bool projected = false, bool reads_ih = true);
 
   const char* op;
   F32 x;

@@ -68,7 +68,7 @@ void LayerGradients::input(int64_t direction, const float* gates) {
   Gemm g{};
   g.batch = 1, g.m = layer_.rows(), g.n = layer_.inputs, g.k = layer_.width();
   g.a = gates, g.a_row = g.k, g.a_col = 1;
-  g.b = layer_.weights[direction].ih.data(), g.b_row = g.n, g.b_col = 1;
+  g.b = layer_.weights[direction].ih->data(), g.b_row = g.n, g.b_col = 1;
   g.c = dx_->mutable_data(), g.c_row = g.n;
   if (direction == 0) return run_gemm(g);
   const int64_t size = g.m * g.n;

@@ -1,5 +1,5 @@
 // RecurrentStream: a stack of layers that is stepped one sample and one time step at a time. What a step needs is made
-// once: packed weights, shared by the streams of a layer, the state, and the array that is returned.
+// once: packed weights, shared by the streams of a layer, and the state.
 #include <array>
 #include <numeric>
 #include <tuple>
@@ -67,7 +67,8 @@ class RecurrentStream {
     const int64_t inputs = steps_.front().layer.inputs;
     if (in.ndim() != 1 || in.shape(0) != inputs) require_shape(in, {inputs}, kStep, "x");
     if (!is_plain(in)) return py::none();
-    float* to = out.is_none() ? nullptr : output(out);
+    py::object y = out.is_none() ? py::object(F32(hidden())) : out;
+    float* to = output(y);
     if (work_ > kLongStep) {
       const Busy busy(busy_);
       const py::gil_scoped_release nogil;
@@ -75,9 +76,8 @@ class RecurrentStream {
     } else {
       advance(in.data());
     }
-    if (!to) return y_;
-    std::copy_n(y_.data(), hidden(), to);
-    return out;
+    std::copy_n(last_h(), hidden(), to);
+    return y;
   }
 
   std::pair<F32, Maybe> state() const {
@@ -110,12 +110,12 @@ class RecurrentStream {
   std::vector<RecurrentStep> steps_;  // a layer each; the step sets x and before
   int64_t work_ = 0;                  // multiply-adds
   std::shared_ptr<Workspace> state_;  // h of each layer, the next h of any, c of each layer of lstm
-  F32 y_;                             // h of the last layer, read-only
   bool zero_ = true;                  // no step yet: h is zero, and its products are left out, as for a sequence
   bool busy_ = false;                 // stepping without the GIL
 
   int64_t hidden() const { return steps_.front().layer.h; }
   bool has_c() const { return steps_.front().layer.cell == Cell::lstm; }
+  const float* last_h() const { return state_->data() + (steps_.size() - 1) * row(); }
   int64_t row() const { return (hidden() + kStatePadding - 1) / kStatePadding * kStatePadding; }
   int64_t h_floats() const { return checked_mul(steps_.size() + 1, row()); }
   int64_t state_floats() const { return checked_add(h_floats(), has_c() ? checked_mul(steps_.size(), row()) : 0); }
@@ -155,10 +155,6 @@ class RecurrentStream {
       steps_[i].c = has_c() ? state_->data() + h_floats() + i * row() : nullptr;
       steps_[i].after = state_->data() + steps_.size() * row();
     }
-    const py::capsule owner(new std::shared_ptr<Workspace>(state_),
-                            [](void* p) { delete static_cast<std::shared_ptr<Workspace>*>(p); });
-    y_ = F32({hidden()}, {sizeof(float)}, state_->data() + (steps_.size() - 1) * row(), owner);
-    y_.attr("setflags")("write"_a = false);
   }
 
   // One-dimensional, without gaps and aligned; unlike is_c_contiguous, without an allocation.

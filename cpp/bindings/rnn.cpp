@@ -36,7 +36,7 @@ std::pair<F32, F32> forward(const F32& x, const std::optional<I64>& batch_sizes,
 std::tuple<F32, State, WeightList> backward(const F32& x, const std::optional<I64>& batch_sizes, const State& h0,
                                             const WeightList& weights, const F32& y, const State& dy, const State& dh,
                                             bool relu, bool want_x, const std::vector<bool>& wanted) {
-  const Layer layer("rnn_backward", 1, x, batch_sizes, weights);
+  const Layer layer("rnn_backward", 1, x, batch_sizes, weights, false, want_x);
   const int64_t n = layer.n, h = layer.h;
   layer.require_rows(y, layer.y_row(), "y");
   F32 dh0 = carried(layer, dh, "dh", layer.h);

@@ -35,6 +35,14 @@ void bind_runtime(py::module_& m) {
         return empty_channels_last(s[0], s[1], s[2], s[3]);
       },
       "shape"_a);
+  // Whether each is None or a float32 array that bindings take as it is. Asking is far cheaper than a refused call,
+  // whose message shows all arguments.
+  m.def("are_dense", [](const py::Args<py::object>& arrays) {
+    constexpr int kDense = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+    return std::all_of(arrays.begin(), arrays.end(), [](const py::handle& a) {
+      return a.is_none() || (py::isinstance<F32>(a) && (py::reinterpret_borrow<F32>(a).flags() & kDense) == kDense);
+    });
+  });
 }
 
 }  // namespace fastnn

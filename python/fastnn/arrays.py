@@ -26,13 +26,14 @@ def refuse(value: Any, op: str, name: str) -> None:
         )
 
 
-def _asarray(x: Any, op: str, name: str) -> npt.NDArray[Any]:
+def as_array(x: Any, op: str, name: str) -> npt.NDArray[Any]:
+    """``x`` as NumPy sees it; what is no array, or would lose something by becoming one, is named here."""
     refuse(x, op, name)
     try:
         return np.asarray(x)
     except ValueError as error:  # NumPy's "inhomogeneous shape"
         raise ValueError(
-            f"{op}: {name} is a {type(x).__name__} of parts whose shapes differ, expected an array"
+            f"{op}: {name} is a {type(x).__name__} that is no array: its parts have different shapes"
         ) from error
     except TypeError as error:
         raise TypeError(f"{op}: {name} is a {type(x).__name__}: {error}") from error
@@ -46,7 +47,7 @@ def as_float32(x: Any, op: str, name: str) -> FloatArray:
     """
     if type(x) is np.ndarray and x.dtype == _FLOAT32 and x.flags.aligned:
         return x
-    array = _asarray(x, op, name)
+    array = as_array(x, op, name)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected float32 or real numbers that convert to it")
     return np.require(array, dtype=_FLOAT32, requirements="A")
@@ -56,7 +57,7 @@ def as_numbers(x: Any, op: str, name: str) -> npt.NDArray[Any]:
     """``x`` as as_float32 has it, but integers and bool as they are: for ops that move elements and compute nothing."""
     if type(x) is np.ndarray and (x.dtype == _FLOAT32 or x.dtype.kind in "iub") and x.flags.aligned:
         return x
-    array = _asarray(x, op, name)
+    array = as_array(x, op, name)
     if array.dtype.kind in "iub":
         return np.require(array, dtype=array.dtype.newbyteorder("="), requirements="A")
     return as_float32(array, op, name)
@@ -66,7 +67,9 @@ def as_indices(x: Any, op: str, name: str) -> npt.NDArray[np.int64]:
     """``x`` as a C-contiguous int64 array; anything but integers raises TypeError."""
     if type(x) is np.ndarray and x.dtype == _INT64 and x.flags.carray:
         return x
-    array = _asarray(x, op, name)
+    array = as_array(x, op, name)
+    if not array.size and not isinstance(x, np.ndarray):  # NumPy takes [] for float64
+        return np.zeros(array.shape, np.int64)
     if array.dtype.kind not in "iu" or array.dtype == np.uint64:
         raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected integers")
     return np.require(array, dtype=np.int64, requirements=["C", "A"])

@@ -13,6 +13,14 @@ from fastnn.arrays import as_indices
 Indices = npt.NDArray[np.int64]
 
 
+def as_lengths(lengths: Any, op: str) -> Indices:
+    """(N) integers, each at least 1, or an error."""
+    counts = as_indices(lengths, op, "lengths")
+    if counts.ndim != 1 or not counts.size or counts.min() < 1:
+        raise ValueError(f"{op}: lengths are {counts}, expected (N) numbers of time steps, at least 1")
+    return counts
+
+
 class Packing:
     """How N sequences lie in packed rows: those of step 0, longest sequence first, then those of step 1, and so on.
 
@@ -30,9 +38,7 @@ class Packing:
     """
 
     def __init__(self, lengths: Any, op: str = "Packing") -> None:
-        self.lengths = as_indices(lengths if len(lengths) else np.zeros(0, np.int64), op, "lengths")
-        if self.lengths.ndim != 1 or not self.lengths.size or self.lengths.min() < 1:
-            raise ValueError(f"{op}: lengths are {self.lengths}, expected (N) numbers of time steps, at least 1")
+        self.lengths = as_lengths(lengths, op)
         self.order: Indices = np.argsort(-self.lengths, kind="stable")
         self.steps = int(self.lengths.max())
         longer = self.lengths.size - np.cumsum(np.bincount(self.lengths, minlength=self.steps + 1))

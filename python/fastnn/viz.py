@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import as_float32, as_indices, positive_int, require_ndim
+from fastnn.gates import gates, gates_for, lstm_gates
 from fastnn.nn.inputs import shape_of
 from fastnn.nn.module import Module
 from fastnn.nn.watch import calls_of
@@ -22,6 +23,16 @@ from fastnn.tensor import Tensor
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+__all__ = [
+    "confusion_matrix",
+    "feature_maps",
+    "filters",
+    "gate_traces",
+    "gates",
+    "lstm_gates",
+    "training_curves",
+]
 
 _VISIBLE = str.maketrans({"\n": "↵", " ": "·", "\t": "→"})
 
@@ -174,87 +185,75 @@ def confusion_matrix(y: Any, prediction: Any, labels: Sequence[str] | None = Non
     return figure
 
 
-def _sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return 0.5 + 0.5 * np.tanh(0.5 * x)
+# What is drawn, in this order, by the name that only one kind of layer has.
+_PANELS = {
+    "a": {"a": "before nonlinearity a", "h": "state h"},
+    "c": {"i": "input gate i", "f": "forget gate f", "o": "output gate o", "g": "candidate g", "c": "cell c"},
+    "r": {"r": "reset gate r", "z": "update gate z", "n": "candidate n", "h": "state h"},
+}
+_GATES = "iforz"  # between 0 and 1
 
 
-def lstm_gates(lstm: Module, x: Any, layer: int = 0) -> dict[str, npt.NDArray[np.float64]]:
-    """The gates of an LSTM layer over one sequence, recomputed in float64 NumPy from the weights.
+def _chosen_units(units: Sequence[int] | None, state: npt.NDArray[np.float64]) -> list[int]:
+    """The units asked for, or the one whose state varies most."""
+    if units is None:
+        return [int(state.std(axis=0).argmax())]
+    if not isinstance(units, Iterable):
+        raise TypeError(f"gate_traces: units is {units!r}, expected numbers of units, such as [0, 1]")
+    chosen = [positive_int(unit, "gate_traces", "units", 0) for unit in units]
+    if not chosen or max(chosen) >= state.shape[1]:
+        raise ValueError(f"gate_traces: units are {chosen}, expected at least one of 0 to {state.shape[1] - 1}")
+    return chosen
 
-    Args:
-        lstm: an nn.LSTM of any number of layers; where it is bidirectional, the forward direction of layer 0 only.
-        x: one sequence (T, input_size).
-        layer: which layer, from 0. Default 0.
 
-    Returns {"i", "f", "g", "o", "c", "h"}, each (T, hidden_size): input, forget, candidate and output gates (Hochreiter
-    and Schmidhuber 1997; Gers et al. 2000), cell and output, starting from zero states.
-    """
-    if not getattr(lstm, "_plain", True):
-        raise ValueError(f"lstm_gates: {lstm!r} is a variant, expected an LSTM without options")
-    state = {name: np.asarray(p.data, np.float64) for name, p in lstm.named_parameters()}
-    below = np.asarray(as_float32(x, "lstm_gates", "x"), np.float64)
-    if below.ndim != 2 or below.shape[1] != state["weight_ih_l0"].shape[1]:
-        raise ValueError(f"lstm_gates: x has shape {below.shape}, expected (T, {state['weight_ih_l0'].shape[1]})")
-    if f"weight_ih_l{layer}" not in state or (layer > 0 and "weight_ih_l0_reverse" in state):
-        raise ValueError(f"lstm_gates: cannot follow layer {layer} of this LSTM")
-    traces: dict[str, npt.NDArray[np.float64]] = {}
-    for number in range(layer + 1):
-        w_ih, w_hh = state[f"weight_ih_l{number}"], state[f"weight_hh_l{number}"]
-        inputs = below @ w_ih.T
-        for bias in (f"bias_ih_l{number}", f"bias_hh_l{number}"):
-            inputs += state.get(bias, 0.0)
-        h = c = np.zeros(w_hh.shape[1])
-        steps: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in "ifgoch"}
-        for row in inputs:
-            i, f, g, o = np.split(row + w_hh @ h, 4)
-            i, f, g, o = _sigmoid(i), _sigmoid(f), np.tanh(g), _sigmoid(o)
-            c = f * c + i * g
-            h = o * np.tanh(c)
-            for name, value in zip("ifgoch", (i, f, g, o, c, h), strict=True):
-                steps[name].append(value)
-        traces = {name: np.array(values).reshape(len(below), -1) for name, values in steps.items()}
-        below = traces["h"]
-    return traces
+def _draw_trace(figure: Figure, ax: Axes, name: str, values: npt.NDArray[np.float64]) -> None:
+    """Values (T, units) of one gate: few units as curves, more as colours."""
+    if values.shape[1] <= 4:
+        ax.plot(values, drawstyle="steps-mid", linewidth=1.2)
+        ax.axhline(0, color="black", linewidth=0.5)
+        ax.set_xlim(-0.5, len(values) - 0.5)
+        if name in _GATES:
+            ax.set_ylim(-0.05, 1.05)
+        return
+    top = max(1.0, float(np.abs(values).max()))
+    colours, least = ("Blues", 0.0) if name in _GATES else ("RdBu_r", -top)
+    picture = ax.imshow(values.T, aspect="auto", cmap=colours, vmin=least, vmax=top, interpolation="nearest")
+    figure.colorbar(picture, ax=ax)
 
 
 def gate_traces(
-    lstm: Module, x: Any, text: str | None = None, units: Sequence[int] | None = None, layer: int = 0
+    model: Module, x: Any, text: str | None = None, units: Sequence[int] | None = None, layer: int = 0
 ) -> Figure:
-    """Gates i, f, o, candidate g and cell c of an LSTM over a sequence: what is written, kept and read at each step.
+    """What a recurrent layer does at each step of a sequence.
+
+    Of an LSTM the gates i, f, o, candidate g and cell c, of a GRU the gates r, z, candidate n and h, of an RNN h and
+    what its nonlinearity is given.
 
     Args:
-        lstm: an nn.LSTM, see ``lstm_gates``.
+        model: an nn.RNN, nn.LSTM or nn.GRU, or one of their cells, see ``gates``.
         x: one sequence (T, input_size), such as the embedded characters of a text.
         text: T characters written below the steps. Default none.
         units: which hidden units. Up to 4 are drawn as curves, more as colours, one row per unit. Default
-            the unit whose cell varies most.
+            the unit whose cell, or h, varies most.
         layer: which layer, from 0. Default 0.
 
-    Raises ValueError when text has another length, or x another width, than it should.
+    Raises ValueError when text has another length, or x another width, than it should, or there is no such unit;
+    TypeError for another Module. Otherwise as ``gates``.
     """
-    traces = lstm_gates(lstm, x, layer)
-    length = len(traces["c"])
+    traces = gates_for("gate_traces", model, x, layer)
+    length = len(traces["h"])
+    if text is not None and not isinstance(text, str):
+        raise TypeError(f"gate_traces: text is a {type(text).__name__}, expected a string of {length} characters")
     if text is not None and len(text) != length:
         raise ValueError(f"gate_traces: text has {len(text)} characters, x {length} steps")
-    chosen = [int(traces["c"].std(axis=0).argmax())] if units is None else list(units)
-    panels = {"i": "input gate i", "f": "forget gate f", "o": "output gate o", "g": "candidate g", "c": "cell c"}
-    figure = _new_figure(min(2.0 + 0.14 * length, 24.0), 8.0)
+    chosen = _chosen_units(units, traces["c" if "c" in traces else "h"])
+    panels = next(panels for name, panels in _PANELS.items() if name in traces)
+    figure = _new_figure(min(2.0 + 0.14 * length, 24.0), 1.6 * len(panels))
     names = ", ".join(map(str, chosen[:8])) + (", ..." if len(chosen) > 8 else "")
-    figure.suptitle(f"LSTM layer {layer}, unit{'s' if len(chosen) > 1 else ''} {names}")
+    figure.suptitle(f"{type(model).__name__} layer {layer}, unit{'s' if len(chosen) > 1 else ''} {names}")
     axes = figure.subplots(len(panels), 1, sharex=True)
     for ax, (name, title) in zip(axes, panels.items(), strict=True):
-        values = traces[name][:, chosen]
-        if len(chosen) <= 4:
-            ax.plot(values, drawstyle="steps-mid", linewidth=1.2)
-            ax.axhline(0, color="black", linewidth=0.5)
-            ax.set_xlim(-0.5, length - 0.5)
-            if name in "ifo":
-                ax.set_ylim(-0.05, 1.05)
-        else:
-            top = max(1.0, float(np.abs(values).max()))
-            colours, least = ("Blues", 0.0) if name in "ifo" else ("RdBu_r", -top)
-            picture = ax.imshow(values.T, aspect="auto", cmap=colours, vmin=least, vmax=top, interpolation="nearest")
-            figure.colorbar(picture, ax=ax)
+        _draw_trace(figure, ax, name, traces[name][:, chosen])
         ax.set_ylabel(title)
     axes[-1].set_xlabel("step")
     if text is not None:

@@ -8,6 +8,7 @@ from typing import Any, Self
 from fastnn.nn import watch
 from fastnn.nn.attributes import CHILDREN, check_name, checked
 from fastnn.nn.module import Module
+from fastnn.nn.recurrent import _Recurrent
 
 
 class _Container(Module):
@@ -140,7 +141,8 @@ class Sequential(_Numbered):
 
     Indexing gives a Module, a slice gives a Sequential of the same Modules. BatchNorm and a ReLU after it are computed
     in one pass, with the same bits as one after the other. A Module that is set as an attribute is the last of them, or
-    takes the place of the one of that name. Raises TypeError for what is no Module, ValueError for a name with a dot.
+    takes the place of the one of that name. An error inside a Module gets a note that says which. Raises TypeError for
+    what is no Module, ValueError for a name with a dot.
 
     >>> import numpy as np
     >>> from fastnn import nn
@@ -164,14 +166,30 @@ class Sequential(_Numbered):
         return self._modules[self._place(index)]
 
     def forward(self, x: Any) -> Any:
-        modules = list(self._modules.values())
-        while modules:
-            module = modules.pop(0)
-            both = _joined(module, modules[0]) if modules else None
-            x = module(x) if both is None else both(x)
-            if both is not None:
-                modules.pop(0)
+        modules, place = list(self._modules.values()), 0
+        try:
+            while place < len(modules):
+                module = modules[place]
+                both = _joined(module, modules[place + 1]) if place + 1 < len(modules) else None
+                x = module(x) if both is None else both(x)
+                place += 1 if both is None else 2
+        except Exception as error:
+            self._say_where(error, place, x)
+            raise
         return x
+
+    def _say_where(self, error: Exception, place: int, x: Any) -> None:
+        """Which module raised the error, given x; where x is a tuple, that may be all there is to it."""
+        labels = [f"{name} ({type(module).__name__})" for name, module in self._modules.items()]
+        own = type(self).__name__
+        if place and isinstance(x, tuple) and isinstance(error, (AttributeError, TypeError, ValueError)):
+            recurrent = isinstance(list(self._modules.values())[place - 1], _Recurrent)
+            what = "(output, state)" if recurrent else f"a tuple of {len(x)}"
+            raise TypeError(
+                f"{own}: {labels[place - 1]} returned {what} and {labels[place]} was given that. To hand on the output "
+                f"alone, put a Module between them whose forward returns x[0]. The error was: {error}"
+            ) from error
+        error.add_note(f"in {labels[place]} of {own}")
 
 
 class ModuleList(_Numbered):

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import ops
-from fastnn.arrays import as_float32, positive_int
+from fastnn.arrays import as_array, as_float32, positive_int
 from fastnn.nn.init import uniform
 from fastnn.nn.module import Module
 from fastnn.tensor import Parameter, Tensor
@@ -18,7 +18,7 @@ def _lengths(lengths: Any, mask: Any, shape: tuple[int, ...], batch_first: bool)
         return lengths
     if lengths is not None:
         raise ValueError("CRF: give lengths or mask, not both")
-    steps = np.asarray(mask)
+    steps = as_array(mask, "CRF", "mask")
     if steps.dtype.kind not in "biu":
         raise TypeError(f"CRF: mask has dtype {steps.dtype}, expected bool or integers")
     if steps.shape != shape[:2]:
@@ -67,7 +67,7 @@ class CRF(Module):
         return x
 
     def forward(self, emissions: Any, tags: Any, lengths: Any = None, mask: Any = None, reduction: str = "mean") -> Any:
-        x, labels = self._emissions(emissions), np.asarray(tags)
+        x, labels = self._emissions(emissions), as_array(tags, "CRF", "tags")
         counts = _lengths(lengths, mask, x.shape, self.batch_first)
         if labels.shape != x.shape[:2]:
             raise ValueError(f"CRF: emissions has shape {x.shape} but tags has {labels.shape}, expected {x.shape[:2]}")
@@ -81,9 +81,10 @@ class CRF(Module):
         """The likeliest tags of each sample, as a list of N integer arrays; scores are in ops.crf_decode."""
         x = self._emissions(emissions)
         counts = _lengths(lengths, mask, x.shape, self.batch_first)
-        x = np.asarray(x)
+        x = x.data if isinstance(x, Tensor) else x
         x = np.swapaxes(x, 0, 1) if self.batch_first else x
-        return ops.crf_decode(x, self.transitions, self.start_transitions, self.end_transitions, counts)[0]
+        pairs, start, end = self.transitions.data, self.start_transitions.data, self.end_transitions.data
+        return ops.crf_decode(x, pairs, start, end, counts)[0]
 
     def extra_repr(self) -> str:
         return f"{self.num_tags}" + (", batch_first=True" if self.batch_first else "")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from fastnn import ops
 from fastnn.arrays import positive_int
-from fastnn.nn.recurrent import _Recurrent, pair_of_states
+from fastnn.nn.recurrent import _Recurrent
+from fastnn.nn.recurrent_input import one_state, pair_of_states
 from fastnn.nn.recurrent_variant import (
     changed,
     check_clip,
@@ -53,6 +56,7 @@ class LSTM(_Recurrent):
     ((5, 2, 4), (1, 2, 4), (1, 2, 8))
     """
 
+    _parts = (" h", " c")
     _options: ClassVar[dict[str, Any]] = {
         "proj_size": 0,
         "peephole": False,
@@ -103,7 +107,12 @@ class LSTM(_Recurrent):
     def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
         if self._plain:
             return tuple(ops.lstm(x, *states, *weights, batch_sizes=batch_sizes))
-        return tuple(ops.lstm_variant(x, *states, *weights, batch_sizes=batch_sizes, **lstm_options(self, x)))
+        return tuple(ops.lstm_variant(x, *states, *weights, batch_sizes=batch_sizes, **lstm_options(self, x.shape)))
+
+    def _op(self) -> Callable[..., tuple[Any, ...]] | None:
+        return (
+            None if self._plain else functools.partial(ops.lstm_variant, **lstm_options(self, (1, 1, self.input_size)))
+        )
 
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, tuple[Any, Any]]:
         y, h_n, c_n = self._run(x, pair_of_states(hx, "LSTM"), lengths)
@@ -159,10 +168,13 @@ class GRU(_Recurrent):
     def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
         if self._plain:
             return tuple(ops.gru(x, *states, *weights, batch_sizes=batch_sizes))
-        return tuple(ops.gru_variant(x, *states, *weights, batch_sizes=batch_sizes, **gru_options(self, x)))
+        return tuple(ops.gru_variant(x, *states, *weights, batch_sizes=batch_sizes, **gru_options(self, x.shape)))
+
+    def _op(self) -> Callable[..., tuple[Any, ...]] | None:
+        return None if self._plain else functools.partial(ops.gru_variant, **gru_options(self, (1, 1, self.input_size)))
 
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
-        y, h_n = self._run(x, (hx,), lengths)
+        y, h_n = self._run(x, (one_state(hx, "GRU"),), lengths)
         return y, h_n
 
     def extra_repr(self) -> str:

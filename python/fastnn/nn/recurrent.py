@@ -1,36 +1,28 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from fastnn import ops
-from fastnn.arrays import as_float32, positive_int
+from fastnn.arrays import positive_int
 from fastnn.nn.init import fan_in_bound, uniform
+from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
+from fastnn.nn.recurrent_input import floats, one_state
 from fastnn.ops.dropout import check_probability
 from fastnn.ops.recurrent import WEIGHTS
 from fastnn.ops.rnn import check_nonlinearity
-from fastnn.ragged import Packing
-from fastnn.streaming import Stream, prepare
+from fastnn.ragged import Packing, as_lengths
+from fastnn.streaming import Stream, prepare, prepare_op
 from fastnn.tensor import Parameter, Tensor
-
-
-def _floats(x: Any, op: str, name: str) -> Any:
-    return x if isinstance(x, Tensor) else as_float32(x, op, name)
-
-
-def pair_of_states(hx: Any, op: str) -> tuple[Any, ...]:
-    if hx is None:
-        return None, None
-    if not isinstance(hx, (tuple, list)) or len(hx) != 2:
-        raise TypeError(f"{op}: the state is {type(hx).__name__}, expected a pair (h, c)")
-    return tuple(hx)
 
 
 class _Recurrent(Module):
     """Layers above each other, in one direction or both; a subclass says which op a layer is."""
 
     _gates = 1
+    _parts: tuple[str, ...] = (" h",)  # of the state
     _kinds: tuple[str, ...] = WEIGHTS  # of parameters, as the op takes them
 
     def __init__(
@@ -71,6 +63,10 @@ class _Recurrent(Module):
         """One layer: (y, last states)."""
         raise NotImplementedError
 
+    def _op(self) -> Callable[..., tuple[Any, ...]] | None:
+        """The op of a layer as it is now, with all its options; None where it has none and streams have a kernel."""
+        return None
+
     def _more_parameters(self, bound: float) -> dict[str, Parameter]:
         """What a subclass has beside these, of one direction of one layer."""
         return {}
@@ -96,7 +92,7 @@ class _Recurrent(Module):
         for state, part in zip(states, (" h", " c") if len(states) == 2 else ("",), strict=True):
             if state is not None:
                 expected = (self.num_layers * self._directions(), *samples, self._state_size(part))
-                state = _floats(state, op, f"the state{part}")
+                state = floats(state, op, f"the state{part}")
                 if state.shape != expected:
                     raise ValueError(f"{op}: the state{part} has shape {state.shape}, expected {expected}")
                 state = state if samples else state[:, None]
@@ -106,14 +102,16 @@ class _Recurrent(Module):
     def _run(self, x: Any, states: tuple[Any, ...], lengths: Any) -> tuple[Any, ...]:
         """(y, last states of all layers) as the user sees them."""
         if isinstance(x, (list, tuple)):
-            return self._run_list(list(x), states, lengths)
+            return self._run_list(x, states, lengths)
         op = type(self).__name__
-        x = _floats(x, op, "x")
+        x = floats(x, op, "x")
         shape = x.shape
-        if not 2 <= len(shape) <= 3 or shape[-1] != self.input_size:
+        time = 1 if self.batch_first and len(shape) == 3 else 0
+        if not 2 <= len(shape) <= 3 or shape[-1] != self.input_size or shape[time] < 1:
             layout = "(N, T, input_size)" if self.batch_first else "(T, N, input_size)"
             raise ValueError(
-                f"{op}: x has shape {shape}, expected {layout} or (T, input_size), input_size={self.input_size}"
+                f"{op}: x has shape {shape}, expected {layout} or (T, input_size), input_size={self.input_size}, "
+                "at least one time step"
             )
         if len(shape) == 2:
             if lengths is not None:
@@ -122,30 +120,40 @@ class _Recurrent(Module):
             return (y[:, 0], *(end[:, 0] for end in ends))
         hx = self._checked(states, (shape[0 if self.batch_first else 1],))
         if lengths is not None:
-            return self._run_padded(x, hx, Packing(lengths, op))
+            return self._run_padded(x, hx, lengths)
         if not self.batch_first:
             return self._stack(x, hx)
         y, *ends = self._stack(ops.transpose(x, 0, 1), hx)
         return (ops.transpose(y, 0, 1), *ends)
 
-    def _run_padded(self, x: Any, states: list[Any], packing: Packing) -> tuple[Any, ...]:
-        samples, steps = x.shape[:2] if self.batch_first else x.shape[1::-1]
-        if packing.lengths.size != samples or packing.steps > steps:
+    def _run_padded(self, x: Any, states: list[Any], lengths: Any) -> tuple[Any, ...]:
+        op, (samples, steps) = type(self).__name__, x.shape[:2] if self.batch_first else x.shape[1::-1]
+        counts = as_lengths(lengths, op)
+        if counts.size != samples or counts.max() > steps:
             raise ValueError(
-                f"{type(self).__name__}: lengths {packing.lengths} do not fit x {x.shape}: expected {samples} numbers, "
-                f"at most {steps}"
+                f"{op}: lengths {counts} do not fit x {x.shape}: expected {samples} numbers, at most {steps}"
             )
+        packing = Packing(counts, op)
         y, *ends = self._run_packed(packing.pack(x, self.batch_first), states, packing)
         return (packing.unpack(y, steps, self.batch_first), *ends)
 
-    def _run_list(self, sequences: list[Any], states: tuple[Any, ...], lengths: Any) -> tuple[Any, ...]:
+    def _run_list(self, given: Any, states: tuple[Any, ...], lengths: Any) -> tuple[Any, ...]:
         op = type(self).__name__
+        if isinstance(given, tuple) and any(isinstance(part, (Tensor, tuple)) for part in given):
+            raise TypeError(
+                f"{op}: x is a tuple, as a recurrent layer returns it: (output, state). Give its output, x[0], or a "
+                "list of sequences"
+            )
         if lengths is not None:
             raise ValueError(f"{op}: x is a list of sequences, which have their lengths, but lengths are given")
-        sequences = [_floats(x, op, f"x[{i}]") for i, x in enumerate(sequences)]
+        if not given:
+            raise ValueError(f"{op}: x is empty, expected an array or a list of arrays (T, {self.input_size})")
+        sequences = [floats(x, op, f"x[{i}]") for i, x in enumerate(given)]
         for i, x in enumerate(sequences):
-            if x.ndim != 2 or x.shape[1] != self.input_size:
-                raise ValueError(f"{op}: x[{i}] has shape {x.shape}, expected (T, {self.input_size})")
+            if x.ndim != 2 or x.shape[1] != self.input_size or len(x) < 1:
+                raise ValueError(
+                    f"{op}: x[{i}] has shape {x.shape}, expected (T, {self.input_size}), at least one time step"
+                )
         packing = Packing([len(x) for x in sequences], op)
         hx = self._checked(states, (len(sequences),))
         y, *ends = self._run_packed(packing.pack_list(sequences), hx, packing)
@@ -173,7 +181,8 @@ class _Recurrent(Module):
     def stream(self) -> Stream:
         """A prepared step for one sequence whose time steps arrive one by one, with the weights of this moment.
 
-        Returns a fastnn.Stream; dropout is off in it. Raises ValueError where the layer is bidirectional.
+        Returns a fastnn.Stream: the layer in eval mode, with all its options. Raises ValueError where the layer is
+        bidirectional.
 
         >>> import numpy as np
         >>> from fastnn import nn
@@ -183,8 +192,13 @@ class _Recurrent(Module):
         """
         if self.bidirectional:
             raise ValueError(f"{type(self).__name__}.stream: the layer is bidirectional, its last step comes first")
-        cell = {1: f"rnn_{getattr(self, 'nonlinearity', '')}", 3: "gru", 4: "lstm"}[self._gates]
-        return prepare(cell, [self._weights(layer) for layer in range(self.num_layers)])
+        weights = [self._weights(layer) for layer in range(self.num_layers)]
+        with evaluation(self):
+            op = self._op()
+        if op is None:
+            cell = {1: f"rnn_{getattr(self, 'nonlinearity', '')}", 3: "gru", 4: "lstm"}[self._gates]
+            return prepare(cell, weights)
+        return prepare_op(op, weights, self.input_size, [self._state_size(part) for part in self._parts])
 
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}"
@@ -244,7 +258,7 @@ class RNN(_Recurrent):
         return tuple(ops.rnn(x, *states, *weights, nonlinearity=self.nonlinearity, batch_sizes=batch_sizes))
 
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
-        y, h_n = self._run(x, (hx,), lengths)
+        y, h_n = self._run(x, (one_state(hx, "RNN"),), lengths)
         return y, h_n
 
     def extra_repr(self) -> str:

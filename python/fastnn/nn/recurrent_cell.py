@@ -6,7 +6,7 @@ from fastnn import ops
 from fastnn.arrays import positive_int
 from fastnn.nn.init import fan_in_bound, uniform
 from fastnn.nn.module import Module
-from fastnn.nn.recurrent import pair_of_states
+from fastnn.nn.recurrent_input import one_state, pair_of_states
 from fastnn.ops.rnn import check_nonlinearity
 from fastnn.tensor import Parameter
 
@@ -49,7 +49,7 @@ class RNNCell(_Cell):
         super().__init__(input_size, hidden_size, bias, 1)
 
     def forward(self, x: Any, hx: Any = None) -> Any:
-        return ops.rnn_cell(x, hx, *self._weights(), nonlinearity=self.nonlinearity)
+        return ops.rnn_cell(x, one_state(hx, "RNNCell"), *self._weights(), nonlinearity=self.nonlinearity)
 
     def extra_repr(self) -> str:
         return super().extra_repr() + (", nonlinearity='relu'" if self.nonlinearity == "relu" else "")
@@ -90,4 +90,4 @@ class GRUCell(_Cell):
         super().__init__(input_size, hidden_size, bias, 3)
 
     def forward(self, x: Any, hx: Any = None) -> Any:
-        return ops.gru_cell(x, hx, *self._weights())
+        return ops.gru_cell(x, one_state(hx, "GRUCell"), *self._weights())

@@ -58,9 +58,10 @@ def lstm_parameters(layer: Any, bound: float) -> dict[str, Parameter]:
     return {name: Parameter(array) for name, array in made.items()}
 
 
-def lstm_options(layer: Any, x: Any) -> dict[str, Any]:
-    """Options of ops.lstm_variant for one layer of nn.LSTM on x (T, N, features) or packed (rows, features)."""
-    c_shape = (layer._directions(), *x.shape[:-1], layer.hidden_size)
+def lstm_options(layer: Any, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Options of ops.lstm_variant for one layer of nn.LSTM on x of that shape: (T, N, features), or packed (rows,
+    features)."""
+    c_shape = (layer._directions(), *shape[:-1], layer.hidden_size)
     h_shape = (*c_shape[:-1], layer._state_size(" h"))
     zone_c, zone_h = check_pair(layer.zoneout, "LSTM")
     return {
@@ -72,13 +73,13 @@ def lstm_options(layer: Any, x: Any) -> dict[str, Any]:
     }
 
 
-def gru_options(layer: Any, x: Any) -> dict[str, Any]:
-    """Options of ops.gru_variant for one layer of nn.GRU."""
-    shape = (layer._directions(), *x.shape[:-1], layer.hidden_size)
+def gru_options(layer: Any, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Options of ops.gru_variant for one layer of nn.GRU on x of that shape."""
+    own = (layer._directions(), *shape[:-1], layer.hidden_size)
     return {
         "reset_after": layer.reset_after,
-        "zoneout": zone_mask(layer.zoneout, shape, layer.training),
-        "drop": drop_mask(layer.recurrent_dropout, shape, layer.training),
+        "zoneout": zone_mask(layer.zoneout, own, layer.training),
+        "drop": drop_mask(layer.recurrent_dropout, own, layer.training),
     }
 
 

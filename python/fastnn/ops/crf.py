@@ -40,7 +40,7 @@ def _chains(emissions: Any, transitions: Any, start: Any, end: Any, lengths: Any
             raise ValueError(f"{op}: emissions has shape {x.shape} but {name} has {array.shape}, expected {expected}")
     if lengths is None:
         return _Chains(x, pairs, first, last, np.full(samples, steps))
-    counts = as_indices(lengths, op, "lengths") if np.size(lengths) else np.zeros(np.shape(lengths), np.int64)
+    counts = as_indices(lengths, op, "lengths")
     if counts.shape != (samples,):
         raise ValueError(f"{op}: emissions has shape {x.shape} but lengths has {counts.shape}, expected {(samples,)}")
     wrong = np.flatnonzero((counts < 1) | (counts > steps))
@@ -86,7 +86,7 @@ def crf_loss(
     """
     check_reduction(reduction, "crf_loss")
     given = _chains(emissions, transitions, start, end, lengths, "crf_loss")
-    labels = as_indices(tags, "crf_loss", "tags") if np.size(tags) else np.zeros(np.shape(tags), np.int64)
+    labels = as_indices(tags, "crf_loss", "tags")
     if labels.shape != given.emissions.shape[:2]:
         shape = given.emissions.shape
         raise ValueError(f"crf_loss: emissions has shape {shape} but tags has {labels.shape}, expected {shape[:2]}")

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray
-from fastnn.ops.recurrent import Maybe, as_batch_sizes, cell, dense_layer, dense_or_none, need_of_weights, weight_list
+from fastnn.ops.recurrent import Maybe, as_batch_sizes, cell, dense_layer, dense_or_none, saved, weight_list
 from fastnn.tensor import Backward, Gradients, op
 
 
@@ -23,7 +23,7 @@ def gru(
     *,
     batch_sizes: Any = None,
     need: list[bool],
-) -> tuple[tuple[FloatArray, ...], Backward]:
+) -> tuple[tuple[FloatArray, ...], Backward | None]:
     """One layer of gated recurrent units over a whole sequence (Cho et al. 2014, arXiv 1406.1078; as in cuDNN).
 
     r, z = sigmoid of x weight_ihᵀ + bias_ih + h weight_hhᵀ + bias_hh; n = tanh(x weight_inᵀ + bias_in + r (h weight_hnᵀ
@@ -57,16 +57,16 @@ def gru(
         bias_hh_reverse,
     )
     sizes = as_batch_sizes(batch_sizes, "gru")
-    try:
-        y, h_n, kept = _core.gru_forward(x, sizes, h0, weights, True in need)
-    except TypeError:
+    if not _core.are_dense(x, h0, *weights):
         x, h0, weights = dense_layer("gru", x, {"h0": h0}, weights)
-        y, h_n, kept = _core.gru_forward(x, sizes, h0, weights, True in need)
+    y, h_n, kept = _core.gru_forward(x, sizes, h0, weights, True in need)
+    if True not in need:
+        return (y, h_n), None
+    held = saved(need, 1, weights)
 
     def backward(dy: Maybe, dh: Maybe) -> Gradients:
         dy, dh = dense_or_none(dy, "gru", "dy"), dense_or_none(dh, "gru", "dh")
-        wanted = need_of_weights(need, 1, weights)
-        dh0, dx, dws = _core.gru_backward(x, sizes, h0, weights, y, kept, dy, dh, need[0], wanted)
+        dh0, dx, dws = _core.gru_backward(x, sizes, h0, held.weights, y, kept, dy, dh, need[0], held.wanted)
         return [dx, dh0, *dws]
 
     return (y, h_n), backward
@@ -75,7 +75,7 @@ def gru(
 @op
 def gru_cell(
     x: Any, h: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None, bias_hh: Any = None, *, need: list[bool]
-) -> tuple[FloatArray, Backward]:
+) -> tuple[FloatArray, Backward | None]:
     """One time step of gru.
 
     Args:

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray
-from fastnn.ops.recurrent import Maybe, as_batch_sizes, dense_layer, dense_or_none, need_of_weights, weight_list
+from fastnn.ops.recurrent import Maybe, as_batch_sizes, dense_layer, dense_or_none, saved, weight_list
 from fastnn.ops.variant import mask, width_of
 from fastnn.tensor import Backward, Gradients, op
 
@@ -27,7 +27,7 @@ def gru_variant(
     drop: Any = None,
     batch_sizes: Any = None,
     need: list[bool],
-) -> tuple[tuple[FloatArray, ...], Backward]:
+) -> tuple[tuple[FloatArray, ...], Backward | None]:
     """One layer of gated recurrent units with any of its variants, over a whole sequence.
 
     r, z = sigmoid of x weight_ihᵀ + bias_ih + h weight_hhᵀ + bias_hh; n = tanh(x weight_inᵀ + bias_in + r (h weight_hnᵀ
@@ -59,7 +59,8 @@ def gru_variant(
         bias_ih_reverse,
         bias_hh_reverse,
     )
-    x, h0, weights = dense_layer(name, x, {"h0": h0}, weights)
+    if not _core.are_dense(x, h0, *weights):
+        x, h0, weights = dense_layer(name, x, {"h0": h0}, weights)
     sizes = as_batch_sizes(batch_sizes, name)
     directions, h = len(weights) // 4, width_of(weights[1], 1)
     masks = [
@@ -67,12 +68,14 @@ def gru_variant(
         mask(drop, x, directions, h, name, "drop", number=False),
     ]
     y, h_n, kept = _core.gru_variant_forward(x, sizes, h0, weights, masks, reset_after, True in need)
+    if True not in need:
+        return (y, h_n), None
+    held = saved(need, 1, weights)
 
     def backward(dy: Maybe, dh: Maybe) -> Gradients:
         dy, dh = dense_or_none(dy, name, "dy"), dense_or_none(dh, name, "dh")
-        wanted = need_of_weights(need, 1, weights)
         dh0, dx, dws = _core.gru_variant_backward(
-            x, sizes, h0, weights, masks, reset_after, y, kept, dy, dh, need[0], wanted
+            x, sizes, h0, held.weights, masks, reset_after, y, kept, dy, dh, need[0], held.wanted
         )
         return [dx, dh0, *dws]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray
-from fastnn.ops.recurrent import Maybe, as_batch_sizes, cell, dense_layer, dense_or_none, need_of_weights, weight_list
+from fastnn.ops.recurrent import Maybe, as_batch_sizes, cell, dense_layer, dense_or_none, saved, weight_list
 from fastnn.tensor import Backward, Gradients, op
 
 
@@ -24,7 +24,7 @@ def lstm(
     *,
     batch_sizes: Any = None,
     need: list[bool],
-) -> tuple[tuple[FloatArray, ...], Backward]:
+) -> tuple[tuple[FloatArray, ...], Backward | None]:
     """One layer of long short-term memory over a whole sequence (Hochreiter and Schmidhuber 1997, with forget gates).
 
     i, f, o = sigmoid and g = tanh of x weight_ihᵀ + bias_ih + h weight_hhᵀ + bias_hh; c = f c + i g; h = o tanh(c).
@@ -57,16 +57,19 @@ def lstm(
         bias_hh_reverse,
     )
     sizes = as_batch_sizes(batch_sizes, "lstm")
-    try:
-        y, h_n, c_n, kept = _core.lstm_forward(x, sizes, h0, c0, weights, True in need)
-    except TypeError:
+    if not _core.are_dense(x, h0, c0, *weights):
         x, h0, c0, weights = dense_layer("lstm", x, {"h0": h0, "c0": c0}, weights)
-        y, h_n, c_n, kept = _core.lstm_forward(x, sizes, h0, c0, weights, True in need)
+    y, h_n, c_n, kept = _core.lstm_forward(x, sizes, h0, c0, weights, True in need)
+    if True not in need:
+        return (y, h_n, c_n), None
+    held = saved(need, 2, weights)
+    first = h0 if held.hidden else None
 
     def backward(dy: Maybe, dh: Maybe, dc: Maybe) -> Gradients:
         dy, dh, dc = (dense_or_none(d, "lstm", name) for d, name in ((dy, "dy"), (dh, "dh"), (dc, "dc")))
-        wanted = need_of_weights(need, 2, weights)
-        dh0, dc0, dx, dws = _core.lstm_backward(x, sizes, h0, c0, weights, y, kept, dy, dh, dc, need[0], wanted)
+        dh0, dc0, dx, dws = _core.lstm_backward(
+            x, sizes, first, c0, held.weights, y, kept, dy, dh, dc, need[0], held.wanted
+        )
         return [dx, dh0, dc0, *dws]
 
     return (y, h_n, c_n), backward
@@ -83,7 +86,7 @@ def lstm_cell(
     bias_hh: Any = None,
     *,
     need: list[bool],
-) -> tuple[tuple[FloatArray, ...], Backward]:
+) -> tuple[tuple[FloatArray, ...], Backward | None]:
     """One time step of lstm.
 
     Args:

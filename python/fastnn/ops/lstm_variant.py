@@ -5,7 +5,7 @@ from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray
-from fastnn.ops.recurrent import WEIGHTS, Maybe, as_batch_sizes, dense, dense_or_none, need_of_weights
+from fastnn.ops.recurrent import WEIGHTS, Maybe, as_batch_sizes, dense, dense_or_none, saved
 from fastnn.ops.variant import mask, width_of
 from fastnn.tensor import Backward, Gradients, op
 
@@ -46,7 +46,7 @@ def lstm_variant(
     drop: Any = None,
     batch_sizes: Any = None,
     need: list[bool],
-) -> tuple[tuple[FloatArray, ...], Backward]:
+) -> tuple[tuple[FloatArray, ...], Backward | None]:
     """One layer of long short-term memory with any of its variants, over a whole sequence.
 
     What is not given is off; with nothing given this is ops.lstm. One step, with LN(a) = (a - mean a) / sqrt(var a +
@@ -95,11 +95,13 @@ def lstm_variant(
         raise ValueError(f"{name}: {len(reverse)} weights of the reverse direction, expected none or {ALL}")
     if cell_clip is not None and not cell_clip > 0:
         raise ValueError(f"{name}: cell_clip is {cell_clip}, expected a positive number or None")
-    given = [dense_or_none(w, name, n) for w, n in zip(own + reverse, (WEIGHTS + EXTRAS) * 2, strict=False)]
+    given: list[Any] = [*own, *reverse]
+    if not _core.are_dense(x, h0, c0, *given):
+        given = [dense_or_none(w, name, n) for w, n in zip(given, (WEIGHTS + EXTRAS) * 2, strict=False)]
+        x, h0, c0 = dense(x, name, "x"), dense_or_none(h0, name, "h0"), dense_or_none(c0, name, "c0")
     weights = given[:4] + given[ALL : ALL + 4]
     extras = given[4:ALL] + given[ALL + 4 :]
-    x, sizes = dense(x, name, "x"), as_batch_sizes(batch_sizes, name)
-    h0, c0 = dense_or_none(h0, name, "h0"), dense_or_none(c0, name, "c0")
+    sizes = as_batch_sizes(batch_sizes, name)
     directions, p = len(given) // ALL, width_of(given[1], 1)
     h = p if given[4] is None else width_of(given[4], 1)
     masks = [
@@ -111,12 +113,15 @@ def lstm_variant(
     y, h_n, c_n, kept = _core.lstm_variant_forward(
         x, sizes, h0, c0, weights, extras, masks, coupled, clip, True in need
     )
+    if True not in need:
+        return (y, h_n, c_n), None
+    held = saved(need[:7] + need[3 + ALL : 7 + ALL], 2, weights)
+    first = h0 if held.hidden else None
 
     def backward(dy: Maybe, dh: Maybe, dc: Maybe) -> Gradients:
         dy, dh, dc = (dense_or_none(d, name, n) for d, n in ((dy, "dy"), (dh, "dh"), (dc, "dc")))
-        wanted = need_of_weights([False] * 3 + need[3:7] + need[3 + ALL : 7 + ALL], 2, weights)
         dh0, dc0, dx, dws, more = _core.lstm_variant_backward(
-            x, sizes, h0, c0, weights, extras, masks, coupled, clip, y, kept, dy, dh, dc, need[0], wanted
+            x, sizes, first, c0, held.weights, extras, masks, coupled, clip, y, kept, dy, dh, dc, need[0], held.wanted
         )
         gradients = [dx, dh0, dc0]
         for d in range(directions):

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray
-from fastnn.ops.recurrent import Maybe, as_batch_sizes, cell, dense_layer, dense_or_none, need_of_weights, weight_list
+from fastnn.ops.recurrent import Maybe, as_batch_sizes, cell, dense_layer, dense_or_none, saved, weight_list
 from fastnn.tensor import Backward, Gradients, op
 
 
@@ -31,7 +31,7 @@ def rnn(
     nonlinearity: str = "tanh",
     batch_sizes: Any = None,
     need: list[bool],
-) -> tuple[tuple[FloatArray, ...], Backward]:
+) -> tuple[tuple[FloatArray, ...], Backward | None]:
     """One layer of a plain recurrent network over a whole sequence (Elman 1990).
 
     h = nonlinearity(x weight_ihᵀ + bias_ih + h weight_hhᵀ + bias_hh).
@@ -66,16 +66,17 @@ def rnn(
         bias_hh_reverse,
     )
     sizes = as_batch_sizes(batch_sizes, "rnn")
-    try:
-        y, h_n = _core.rnn_forward(x, sizes, h0, weights, relu)
-    except TypeError:
+    if not _core.are_dense(x, h0, *weights):
         x, h0, weights = dense_layer("rnn", x, {"h0": h0}, weights)
-        y, h_n = _core.rnn_forward(x, sizes, h0, weights, relu)
+    y, h_n = _core.rnn_forward(x, sizes, h0, weights, relu)
+    if True not in need:
+        return (y, h_n), None
+    held = saved(need, 1, weights)
+    first = h0 if held.hidden else None
 
     def backward(dy: Maybe, dh: Maybe) -> Gradients:
         dy, dh = dense_or_none(dy, "rnn", "dy"), dense_or_none(dh, "rnn", "dh")
-        wanted = need_of_weights(need, 1, weights)
-        dh0, dx, dws = _core.rnn_backward(x, sizes, h0, weights, y, dy, dh, relu, need[0], wanted)
+        dh0, dx, dws = _core.rnn_backward(x, sizes, first, held.weights, y, dy, dh, relu, need[0], held.wanted)
         return [dx, dh0, *dws]
 
     return (y, h_n), backward
@@ -92,7 +93,7 @@ def rnn_cell(
     *,
     nonlinearity: str = "tanh",
     need: list[bool],
-) -> tuple[FloatArray, Backward]:
+) -> tuple[FloatArray, Backward | None]:
     """One time step of rnn.
 
     Args:
