@@ -30,7 +30,8 @@ class Module:
     Parameters, and Modules inside, are found where they stand: every attribute that is a Parameter or a Module, in the
     order in which they were set. Lists and dicts of Modules belong in ModuleList and ModuleDict. Arrays that are state
     but not trained are named in the class attribute ``buffer_names``, Parameters whose columns are to be dense in
-    memory in ``columns_first``.
+    memory in ``columns_first``. ``batch_axis``, in the class or an instance, says on which axis samples lie in what the
+    module is called with: 0, or 1 for recurrent layers without ``batch_first``.
 
     >>> import numpy as np
     >>> from fastnn import nn
@@ -49,6 +50,7 @@ class Module:
 
     buffer_names: tuple[str, ...] = ()
     columns_first: tuple[str, ...] = ()
+    batch_axis: int = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
@@ -217,20 +219,25 @@ class Module:
 
     # Use
 
-    def predict(self, x: Any, batch_size: int | None = None) -> Any:
+    def predict(self, x: Any, batch_size: int | None = None, batch_axis: int | None = None) -> Any:
         """The outputs for ``x`` as plain arrays: in eval mode, nothing recorded, in batches.
 
         Args:
-            x: array-like; axis 0 is the batch.
-            batch_size: samples at a time. Default None: 256, or all at once where outputs do not have the batch on axis
-                0, and for models with a recurrent layer that is not ``batch_first``, whose axis 0 is time.
+            x: array-like; a list of ragged sequences (T_n, ...); or a tuple of these, for ``model(*x)``.
+            batch_size: samples at a time. Default None: 256, or all at once where the model cannot be cut: where an
+                output does not follow the number of samples, and where a recurrent layer reads them as time.
+            batch_axis: where samples lie in x; of what has fewer axes they are on axis 0. Default None: that of the
+                model, ``batch_axis``.
 
-        Returns an array, or a tuple of arrays where the model returns a tuple. The same bits whatever the batch size.
+        Returns an array, or a tuple, list or dict of arrays like what the model returns; samples are on the axis on
+        which the model puts them. The same bits whatever the batch size: before the first of several batches the model
+        is tried on 2 and on 3 samples. Raises ValueError where ``batch_size`` would cut a sequence, or outputs that
+        cannot be joined, TypeError for sparse and masked arrays.
         """
         if batch_size is not None:
             positive_int(batch_size, "predict", "batch_size")
         with mode.evaluation(self), no_grad():
-            return predict(self, x, batch_size)
+            return predict(self, x, batch_size, batch_axis)
 
     def summary(self, input_shape: tuple[int, ...]) -> str:
         """A table of the layers with output shapes and numbers of parameters, from one run on zeros.

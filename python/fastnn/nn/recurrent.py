@@ -6,6 +6,7 @@ from typing import Any
 from fastnn import ops
 from fastnn.arrays import as_float32, positive_int
 from fastnn.nn.init import fan_in_bound, uniform
+from fastnn.nn.listen import note_layer
 from fastnn.nn.module import Module
 from fastnn.ops.dropout import check_probability
 from fastnn.ops.recurrent import WEIGHTS
@@ -67,6 +68,15 @@ class _Recurrent(Module):
                 for name, parameter in self._more_parameters(bound).items():
                     setattr(self, name + suffix, parameter)
 
+    @property
+    def batch_axis(self) -> int:
+        """Where samples lie in x, see Module.batch_axis: that of ``batch_first``, unless it was set."""
+        return int(vars(self).get("batch_axis", 0 if self.batch_first else 1))
+
+    @batch_axis.setter
+    def batch_axis(self, axis: int) -> None:
+        vars(self)["batch_axis"] = axis
+
     def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
         """One layer: (y, last states)."""
         raise NotImplementedError
@@ -105,6 +115,7 @@ class _Recurrent(Module):
 
     def _run(self, x: Any, states: tuple[Any, ...], lengths: Any) -> tuple[Any, ...]:
         """(y, last states of all layers) as the user sees them."""
+        note_layer(self, x)
         if isinstance(x, (list, tuple)):
             return self._run_list(list(x), states, lengths)
         op = type(self).__name__

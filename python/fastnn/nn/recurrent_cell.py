@@ -5,6 +5,7 @@ from typing import Any
 from fastnn import ops
 from fastnn.arrays import positive_int
 from fastnn.nn.init import fan_in_bound, uniform
+from fastnn.nn.listen import note_cell
 from fastnn.nn.module import Module
 from fastnn.nn.recurrent import pair_of_states
 from fastnn.ops.rnn import check_nonlinearity
@@ -24,6 +25,8 @@ class _Cell(Module):
         self.bias_hh = Parameter(uniform((rows,), bound)) if bias else None
 
     def _weights(self) -> list[Any]:
+        """For one call."""
+        note_cell(self)
         return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
 
     def extra_repr(self) -> str:

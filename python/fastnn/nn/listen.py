@@ -1,0 +1,56 @@
+"""What recurrent layers were called with, noted for whoever listens in this thread; see fastnn.batch_axis."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastnn.nn.module import Module
+
+
+class Heard(NamedTuple):
+    """A call of a recurrent layer or cell."""
+
+    layer: Module
+    steps: int | None  # None: sequences of lengths of their own, or one step of a cell
+    alone: bool  # whether it got one sequence without a batch axis
+
+
+class _Thread(threading.local):
+    notes: list[Heard] | None = None
+
+
+_thread = _Thread()
+
+
+def note_layer(layer: Any, x: Any) -> None:
+    """A layer with ``batch_first`` is called with x."""
+    if _thread.notes is None:
+        return
+    if isinstance(x, (list, tuple)):
+        _thread.notes.append(Heard(layer, None, False))
+    else:
+        shape = np.shape(x)
+        axis = 1 if layer.batch_first and len(shape) == 3 else 0
+        _thread.notes.append(Heard(layer, shape[axis] if shape else 0, len(shape) == 2))
+
+
+def note_cell(cell: Any) -> None:
+    """A cell is called."""
+    if _thread.notes is not None:
+        _thread.notes.append(Heard(cell, None, False))
+
+
+@contextmanager
+def listening() -> Iterator[list[Heard]]:
+    """Collects the calls of recurrent layers in this thread, in order."""
+    before, _thread.notes = _thread.notes, []
+    try:
+        yield _thread.notes
+    finally:
+        _thread.notes = before
