@@ -126,7 +126,7 @@ class Samples:
             names = names + more
             self.targets = [self._joined(part) for part in self.targets]
         self.axes = [axis_of(part, batch_axis[0]) for part in self.inputs]
-        self.axes += [axis_of(part, batch_axis[1]) for part in self.targets]
+        self.axes += [axis_of(part, 0 if self.ragged else batch_axis[1]) for part in self.targets]
         self.target_axis = self.axes[len(self.inputs)] if self.targets else batch_axis[1]
         self.names = names
         self.count = check_counts(self.parts, self.axes, names, op)

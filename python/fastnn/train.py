@@ -10,17 +10,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastnn import metrics as metric
+from fastnn import batch_axis as axes_of
+from fastnn import losses, metrics as metric
 from fastnn import random
 from fastnn.arrays import positive_int
-from fastnn.callbacks import Run, notify, progress_callback
-from fastnn.data import batches
-from fastnn.metrics import Means, Metric, loss_function, plain
+from fastnn.callbacks import Run, as_callbacks, notify
+from fastnn.classes import Rule, class_axis_of
+from fastnn.data import Batches
+from fastnn.fit_checks import (
+    check_counts,
+    check_model,
+    checked_optimizer,
+    history_names,
+    training_samples,
+    warn_untrained,
+)
+from fastnn.means import Means
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.utils import clip_grad_norm_
-from fastnn.optim import Adam, Optimizer
-from fastnn.tensor import Tensor, no_grad
+from fastnn.optim import Optimizer
+from fastnn.progress import progress_callback
+from fastnn.samples import Samples, check_axis, count_of
+from fastnn.tensor import no_grad
+from fastnn.trial import call, number, training_batch, untouched, validation_batch
 
 __all__ = ["evaluate", "fit"]
 
@@ -41,11 +54,14 @@ def fit(
     validation_data: tuple[Any, Any] | None = None,
     validation_split: float = 0.0,
     metrics: Iterable[MetricLike] = (),
-    callbacks: Sequence[Any] = (),
+    callbacks: Sequence[Any] | Any = (),
     shuffle: bool = True,
     progress: bool | Callable[[str], Any] = False,
     seed: int | None = None,
     clip_grad_norm: float | None = None,
+    batch_axis: int | tuple[int, int] | None = None,
+    class_axis: int | None = None,
+    drop_last: bool = False,
 ) -> list[dict[str, Any]]:
     """Trains a model and returns what happened, one row (a dict) per epoch.
 
@@ -81,7 +97,7 @@ def fit(
 
     >>> import numpy as np, fastnn as fnn
     >>> from fastnn import nn
-    >>> fnn.manual_seed(0)
+    >>> _ = fnn.manual_seed(0)
     >>> x = np.linspace(-1, 1, 64)[:, None]
     >>> model = nn.Linear(1, 1)
     >>> history = fnn.fit(model, x, 3 * x + 1, loss="mse", epochs=30, batch_size=8, seed=0,
@@ -89,50 +105,51 @@ def fit(
     >>> len(history), history[-1]["loss"] < 1e-3 < history[0]["loss"]
     (30, True)
     """
-    inputs, target, samples = _samples(x, y, "fit")
+    task = _Task(model, x, y, loss, metrics, batch_axis, class_axis, "fit", validation_data, validation_split)
     epochs = positive_int(epochs, "fit", "epochs", minimum=0)
     batch_size = positive_int(batch_size, "fit", "batch_size")
-    validation = _validation(inputs, target, samples, validation_data, validation_split)
-    if validation is not None and validation_data is None:
-        samples -= len(validation[0][0])
-        inputs, target = tuple(a[:samples] for a in inputs), None if target is None else target[:samples]
-    measured, loss_of = metric.get(metrics), loss_function(loss)
-    if seed is not None:
-        random.manual_seed(seed)
-    order = random.generator() if seed is None else np.random.default_rng(seed)
-    optimizer = Adam(model.parameters()) if optimizer is None else optimizer
-    callbacks = [*callbacks, *([progress_callback(progress)] if progress else [])]
-    run = Run(model, optimizer, epochs, batches=-(-samples // batch_size))
-    arrays = inputs if target is None else (*inputs, target)
+    samples, validation = task.samples, task.validation
+    names = history_names([m.name for m in task.metrics], validation is not None)
+    callbacks = [*as_callbacks(callbacks, names), *([progress_callback(progress)] if progress else [])]
+    optimizer = checked_optimizer(optimizer, model)
+    task.try_out(batch_size, bool(drop_last))
+    batches = Batches(samples.parts, samples.axes, samples.count, batch_size, None, bool(shuffle), bool(drop_last), True)
+    run = Run(model, optimizer, epochs, batches=len(batches))
     modes = [(module, module.training) for module in model.modules()]
+    stepped = False
     try:
         notify(callbacks, "on_train_begin", run)
         for run.epoch in range(1, epochs + 1):
-            began, means = time.perf_counter(), Means(measured)
-            model.train()
-            notify(callbacks, "on_epoch_begin", run)
-            for run.batch, batch in enumerate(batches(arrays, batch_size, order, shuffle), 1):
-                notify(callbacks, "on_batch_begin", run)
-                wanted: Any = None if target is None else batch[-1]
-                output = model(*batch[: len(inputs)])
-                value = loss_of(output, wanted)
-                run.loss = _finite(value, run)
-                optimizer.zero_grad()
-                value.backward()
-                notify(callbacks, "on_grad_computed", run)
-                if clip_grad_norm is not None:
-                    clip_grad_norm_(model.parameters(), clip_grad_norm)
-                optimizer.step()
-                means.add(run.loss, output, wanted, len(batch[0]))
-                notify(callbacks, "on_batch_end", run)
-            row = {"epoch": run.epoch, **means.result()}
-            trained = time.perf_counter() - began
-            if validation is not None:
-                result = _evaluate(model, *validation, loss_of, measured, batch_size)
-                row |= {f"val_{name}": number for name, number in result.items()}
-            row |= {"seconds": time.perf_counter() - began, "samples_per_second": samples / trained}
-            run.history.append(row)
-            notify(callbacks, "on_epoch_end", run)
+            with random.using(None if seed is None else random.epoch_generator(seed, optimizer.steps)):
+                began, means, seen = time.perf_counter(), task.means(), 0
+                model.train()
+                notify(callbacks, "on_epoch_begin", run)
+                for run.batch, batch in enumerate(batches, 1):
+                    notify(callbacks, "on_batch_begin", run)
+                    inputs, wanted = samples.paired(batch)
+                    count = count_of(batch[0], samples.axes[0])
+                    output = call(model, samples, inputs, "fit")
+                    value, counted = task.loss.of_batch(output, wanted, count)
+                    run.loss = _finite(value, counted, run)
+                    means.add(run.loss, counted, output, wanted, count)
+                    seen += count
+                    if counted != 0:  # else there is nothing to learn from
+                        optimizer.zero_grad()
+                        value.backward()
+                        stepped = stepped or warn_untrained(model, optimizer)
+                        notify(callbacks, "on_grad_computed", run)
+                        if clip_grad_norm is not None:
+                            clip_grad_norm_(model.parameters(), clip_grad_norm)
+                        optimizer.step()
+                    notify(callbacks, "on_batch_end", run)
+                row = {"epoch": run.epoch, **means.result()}
+                trained = time.perf_counter() - began
+                if validation is not None:
+                    result = task.evaluated(validation, batch_size)
+                    row |= {f"val_{name}": number for name, number in result.items()}
+                row |= {"seconds": time.perf_counter() - began, "samples_per_second": seen / trained}
+                run.history.append(row)
+                notify(callbacks, "on_epoch_end", run)
             if run.stop:
                 break
     except BaseException as error:
@@ -153,102 +170,99 @@ def evaluate(
     loss: Loss = "cross_entropy",
     metrics: Iterable[MetricLike] = (),
     batch_size: int = 256,
+    batch_axis: int | tuple[int, int] | None = None,
+    class_axis: int | None = None,
 ) -> dict[str, float]:
     """Loss and metrics of a model, in eval mode; the model gets its mode back.
 
     Args:
-        model, x, y, loss: as in fit.
-        metrics: as in fit; functions are called once, with the outputs and targets of all samples.
-        batch_size: samples at a time, at least 1. Default 256.
+        model, x, y, loss, metrics, batch_axis, class_axis: as in fit.
+        batch_size: samples at a time, at least 1. Default 256. It does not change the result, but for the rounding of
+            sums.
 
-    Returns {"loss": ..., and each metric by its name}. Raises ValueError for no samples and lengths that differ.
+    Returns {"loss": ..., and each metric by its name}: means over what counted in all samples; the loss is added up
+    where its reduction is "sum". Raises ValueError for no samples, lengths that differ, and targets of which none
+    counts.
 
     >>> import numpy as np, fastnn as fnn
     >>> model = fnn.nn.Linear(2, 3)
     >>> sorted(fnn.evaluate(model, np.zeros((5, 2)), np.zeros(5, int), metrics=["accuracy"]))
     ['accuracy', 'loss']
     """
-    inputs, target, _ = _samples(x, y, "evaluate")
-    size = positive_int(batch_size, "evaluate", "batch_size")
-    return _evaluate(model, inputs, target, loss_function(loss), metric.get(metrics), size)
+    task = _Task(model, x, y, loss, metrics, batch_axis, class_axis, "evaluate")
+    return task.evaluated(task.samples, positive_int(batch_size, "evaluate", "batch_size"))
 
 
-def _evaluate(
-    model: Module,
-    inputs: tuple[Array, ...],
-    target: Array | None,
-    loss_of: Callable[[Any, Any], Any],
-    measured: list[Metric],
-    batch_size: int,
-) -> dict[str, float]:
-    whole = [m for m in measured if m.on_all]
-    means = Means([m for m in measured if not m.on_all])
-    outputs = []
-    with evaluation(model), no_grad():
-        arrays = inputs if target is None else (*inputs, target)
-        for batch in batches(arrays, batch_size, shuffle=False):
-            wanted: Any = None if target is None else batch[-1]
-            output = model(*batch[: len(inputs)])
-            means.add(_number(loss_of(output, wanted)), output, wanted, len(batch[0]))
-            if whole:
-                outputs.append(plain(output))
-    result = means.result()
-    if whole:
-        everything = np.concatenate(outputs)
-        result |= {m.name: float(m.of_batch(everything, target)) for m in whole}  # type: ignore[arg-type]
-    return {name: result[name] for name in ("loss", *(m.name for m in measured))}
+class _Task:
+    """What fit and evaluate share: samples, and what is measured of them."""
+
+    def __init__(
+        self,
+        model: Module,
+        x: Any,
+        y: Any,
+        loss: Loss,
+        metrics: Iterable[MetricLike],
+        batch_axis: Any,
+        class_axis: Any,
+        op: str,
+        validation_data: Any = None,
+        validation_split: Any = 0.0,
+    ) -> None:
+        check_model(model, op)
+        self.model, self.op, self.told = model, op, batch_axis is not None
+        axes = check_axis(batch_axis if self.told else model.batch_axis, op)
+        self.validation: Samples | None = None
+        if op == "fit":
+            self.samples, self.validation = training_samples(x, y, axes, validation_data, validation_split)
+        else:
+            self.samples = Samples(x, y, axes, op)
+        rule = Rule(self.samples.target_axis, class_axis_of(class_axis, op))
+        self.loss = losses.resolve(loss, rule, op)
+        self.rule = rule if self.loss.ignore_index is None else rule._replace(ignore_index=self.loss.ignore_index)
+        self.metrics = metric.get(metrics)
+        for samples in (self.samples, self.validation):
+            if samples is not None:
+                check_counts(self.loss, self.rule, samples, op)
+        if op == "evaluate" and not self.told:
+            axes_of.check(model, self.samples, op)
+
+    def means(self) -> Means:
+        return Means(self.loss, self.metrics, self.rule, self.op)
+
+    def try_out(self, batch_size: int, drop_last: bool) -> None:
+        """Raises what training would raise in the course of an epoch."""
+        if drop_last and self.samples.count < batch_size:
+            raise ValueError(
+                f"fit: drop_last=True leaves nothing of {self.samples.count} samples in batches of {batch_size}"
+            )
+        if not self.told:
+            with untouched(self.model):
+                axes_of.check(self.model, self.samples, "fit")
+        training_batch(self.model, self.samples, batch_size, self.loss, self.means(), drop_last)
+        if self.validation is not None:
+            validation_batch(self.model, self.validation, batch_size, self.loss, self.means())
+
+    def evaluated(self, samples: Samples, batch_size: int) -> dict[str, float]:
+        means = self.means()
+        batches = Batches(samples.parts, samples.axes, samples.count, batch_size, None, False, False, True)
+        with evaluation(self.model), no_grad():
+            for batch in batches:
+                inputs, wanted = samples.paired(batch)
+                count = count_of(batch[0], samples.axes[0])
+                output = call(self.model, samples, inputs, self.op)
+                value, counted = self.loss.of_batch(output, wanted, count)
+                means.add(number(value, self.op), counted, output, wanted, count)
+        return means.result()
 
 
-def _number(loss: Any) -> float:
-    return loss.item() if isinstance(loss, Tensor) else float(loss)
-
-
-def _finite(loss: Any, run: Run) -> float:
-    if not isinstance(loss, Tensor) or loss.size != 1:
-        raise TypeError(f"fit: the loss is {loss!r}, expected a Tensor of one element")
-    value = loss.item()
+def _finite(loss: Any, counted: float | None, run: Run) -> float:
+    value = number(loss, "fit")
+    if counted == 0:
+        return math.nan
     if not math.isfinite(value):
         raise FloatingPointError(
             f"fit: the loss is {value} in epoch {run.epoch}, batch {run.batch}; the weights are those before it "
             "(is an input nan? a smaller learning rate or clip_grad_norm may help)"
         )
     return value
-
-
-def _samples(x: Any, y: Any, name: str) -> tuple[tuple[Array, ...], Array | None, int]:
-    """x as a tuple of arrays, y as an array, and how many samples they have."""
-    listed = isinstance(x, list) and x and all(isinstance(a, (np.ndarray, Tensor)) for a in x)
-    several = isinstance(x, tuple) or listed
-    inputs = tuple(np.asarray(a) for a in (x if several else (x,)))
-    target = None if y is None else np.asarray(y)
-    if not inputs:
-        raise ValueError(f"{name}: x is empty")
-    names = [f"x[{i}]" if several else "x" for i in range(len(inputs))]
-    arrays = inputs if target is None else (*inputs, target)
-    for what, a in zip([*names, "y"], arrays, strict=False):
-        if a.ndim == 0:
-            raise ValueError(f"{name}: {what} is a single value, expected samples on axis 0")
-        if len(a) != len(inputs[0]):
-            raise ValueError(f"{name}: {names[0]} has {len(inputs[0])} samples but {what} has {len(a)}")
-    if not len(inputs[0]):
-        raise ValueError(f"{name}: x of shape {inputs[0].shape} has no samples")
-    return inputs, target, len(inputs[0])
-
-
-def _validation(
-    inputs: tuple[Array, ...], target: Array | None, samples: int, data: Any, part: float
-) -> tuple[tuple[Array, ...], Array | None] | None:
-    if data is not None:
-        if part:
-            raise ValueError("fit: give validation_data or validation_split, not both")
-        if not isinstance(data, (tuple, list)) or len(data) != 2:
-            raise ValueError("fit: validation_data must be a pair (x, y)")
-        return _samples(data[0], data[1], "fit: validation_data")[:2]
-    if not part:
-        return None
-    if not 0 < part < 1:
-        raise ValueError(f"fit: validation_split is {part}, expected at least 0 and below 1")
-    first = math.floor(samples * (1 - part))
-    if not 0 < first < samples:
-        raise ValueError(f"fit: validation_split {part} of {samples} samples leaves a part without any")
-    return tuple(a[first:] for a in inputs), None if target is None else target[first:]
