@@ -61,39 +61,42 @@ def _named(model: Module, layer: Module) -> str:
     return f"{kind} {names[0]!r}" if names and names[0] else kind
 
 
-def unbatched(measured: Measured) -> Heard | None:
-    """The first call of a layer with one sequence, without a batch axis."""
-    return next((note for notes in measured.heard for note in notes if note.alone), None)
+def _lengths(notes: list[Heard], layer: Module) -> list[int | None]:
+    """How many steps the layer took in a row, from one call without a state to the next: each number once."""
+    runs: list[int | None] = []
+    for note in notes:
+        if note.layer is not layer:
+            continue
+        if note.goes_on and runs:
+            runs[-1] = (runs[-1] or 0) + (note.steps or 0)
+        else:
+            runs.append(note.steps)
+    return sorted(set(runs), key=lambda steps: -1 if steps is None else steps)
 
 
 def check_not_time(model: Module, measured: Measured, samples: Samples, op: str) -> None:
-    """Raises ValueError where a recurrent layer takes more steps for more samples, or has no batch axis at all."""
+    """Raises ValueError where a recurrent layer takes more steps for more samples: it reads them as time."""
+    few, many = measured.heard
     axis = samples.axes[0]
-    alone = unbatched(measured)
-    if alone is not None:
-        raise ValueError(
-            f"{op}: {_named(model, alone.layer)} gets one sequence without a batch axis, and cut along axis {axis} "
-            "its steps would be samples; add an axis for the batch, x[None] for batch_first layers, else x[:, None]"
-        )
-    calls: list[dict[int, list[Any]]] = [{}, {}]
-    for notes, by_layer in zip(measured.heard, calls, strict=True):
-        for note in notes:
-            by_layer.setdefault(id(note.layer), []).append(note.steps)
-    for note in measured.heard[1]:
-        few, many = (by_layer.get(id(note.layer), []) for by_layer in calls)
-        if few == many:
+    for note in many:
+        before, after = _lengths(few, note.layer), _lengths(many, note.layer)
+        if before == after:
             continue
-        took = f"{_total(few)} steps for 2 samples and {_total(many)} for 3"
+        name = _named(model, note.layer)
+        if note.alone:
+            raise ValueError(
+                f"{op}: {name} gets one sequence without a batch axis, and cut along axis {axis} of x its steps would "
+                "be samples; add an axis for the batch, x[None] for batch_first layers, else x[:, None]"
+            )
         raise ValueError(
-            f"{op}: x is cut along axis {axis}, and {_named(model, note.layer)} reads samples as time: it takes {took}. "
-            f"If x is (N, T, ...), the layer needs batch_first=True; if it is (T, N, ...), pass batch_axis=1, or set "
-            "batch_axis = 1 in the class of the model"
+            f"{op}: x is cut along axis {axis}, and {name} reads samples as time: it takes {_list(before)} steps for 2 "
+            f"samples and {_list(after)} for 3. If x is (N, T, ...), the layer needs batch_first=True; if it is "
+            "(T, N, ...), pass batch_axis=1, or set batch_axis = 1 in the class of the model"
         )
 
 
-def _total(steps: list[Any]) -> int:
-    """Of all calls: a cell takes one step in each."""
-    return sum(1 if count is None else count for count in steps)
+def _list(lengths: list[int | None]) -> str:
+    return " and ".join(map(str, lengths)) or "no"
 
 
 def check(model: Module, samples: Samples, op: str) -> None:

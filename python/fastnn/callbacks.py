@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,58 +63,6 @@ class Callback:
         """After the step."""
 
 
-HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
-
-
-def notify(callbacks: Sequence[Any], hook: str, run: Run) -> None:
-    for callback in callbacks:
-        method = getattr(callback, hook, None)
-        if method is not None:
-            method(run)
-
-
-def as_callbacks(callbacks: Any, names: Collection[str]) -> list[Any]:
-    """One callback or several as a list.
-
-    Raises TypeError for what has no hook, ValueError for a hook that ``fit`` does not call, and where a number is
-    monitored that is none of ``names``, those the history will have. Callbacks of the user may add others.
-    """
-    single = any(callable(getattr(callbacks, hook, None)) for hook in HOOKS)
-    if isinstance(callbacks, type) or callable(callbacks) or (not single and not hasattr(callbacks, "__iter__")):
-        callbacks = [callbacks]
-    given = [callbacks] if single and not isinstance(callbacks, list) else list(callbacks)
-    for callback in given:
-        _check_hooks(callback)
-    adding = [cb for cb in given if not type(cb).__module__.startswith("fastnn.") and _has_rows(cb)]
-    known = [*names, *(["lr"] if any(isinstance(cb, LearningRate) for cb in given) else [])]
-    for callback in given:
-        if isinstance(callback, _Monitor) and not adding:
-            callback.check_names(known)
-    return given
-
-
-def _has_rows(callback: Any) -> bool:
-    """Whether it may write to the history."""
-    own = getattr(type(callback), "on_epoch_end", getattr(callback, "on_epoch_end", None))
-    return own is not None and own is not Callback.on_epoch_end
-
-
-def _check_hooks(callback: Any) -> None:
-    if isinstance(callback, type):
-        raise TypeError(f"callbacks holds the class {callback.__name__}, expected an object: write {callback.__name__}()")
-    name = type(callback).__name__
-    unknown = [a for a in dir(callback) if a.startswith("on_") and a not in HOOKS and callable(getattr(callback, a))]
-    if unknown:
-        hint = meant(unknown[0], HOOKS)
-        raise ValueError(f"callbacks: {name} has {unknown[0]}, which fit does not call; hooks are {', '.join(HOOKS)}{hint}")
-    if not any(callable(getattr(callback, hook, None)) for hook in HOOKS):
-        what = "a function" if callable(callback) else f"{callback!r}"
-        raise TypeError(
-            f"callbacks holds {what}, which has none of the hooks {', '.join(HOOKS)}; derive a class from "
-            "fastnn.callbacks.Callback and pass an object of it"
-        )
-
-
 _LOWER = {"deviance", "entropy", "error", "loss", "mae", "mape", "mse", "perplexity", "rmse"}
 _HIGHER = {"accuracy", "acc", "auc", "f1", "iou", "kappa", "precision", "r2", "recall", "score"}
 
@@ -131,14 +79,14 @@ def higher_is_better(monitor: str) -> bool | None:
     return True if words[-1] in _HIGHER else False if words[-1] in _LOWER else None
 
 
-class _Monitor(Callback):
+class Monitor(Callback):
     """Tells whether a number in the history has improved."""
 
     def __init__(self, monitor: str, min_delta: float, mode: str) -> None:
         name = type(self).__name__
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"{name}: mode is {mode!r}, expected 'auto', 'min' or 'max'")
-        if not isinstance(monitor, str):
+        if not isinstance(monitor, str):  # mypy does not see callers without types
             raise TypeError(f"{name}: monitor is {monitor!r}, expected a name in the history, such as 'val_loss'")
         known = higher_is_better(monitor)
         if mode == "auto" and monitor and known is None:
@@ -172,7 +120,7 @@ class _Monitor(Callback):
         return bool(better)
 
 
-class EarlyStopping(_Monitor):
+class EarlyStopping(Monitor):
     """Ends training when a number has not improved for some epochs.
 
     Args:
@@ -184,8 +132,8 @@ class EarlyStopping(_Monitor):
         mode: "min", "max", or "auto" (default), which knows names that end in accuracy, auc, f1, iou, kappa, precision,
             r2, recall or score (higher is better), deviance, entropy, error, loss, mae, mape, mse, perplexity or rmse.
 
-    ``best`` and ``best_epoch`` tell what was found in the last call of ``fit``; each call begins anew. Raises ValueError
-    for a name that "auto" does not know, and when the history has no such number.
+    ``best`` and ``best_epoch`` tell what was found in the last call of ``fit``; each begins anew. Raises ValueError for
+    a name that "auto" does not know, and when the history has no such number.
 
     >>> from fastnn.callbacks import EarlyStopping
     >>> stop = EarlyStopping("val_accuracy", patience=3, restore_best=True)
@@ -225,7 +173,7 @@ class EarlyStopping(_Monitor):
             self._state = None
 
 
-class Checkpoint(_Monitor):
+class Checkpoint(Monitor):
     """Saves the model whenever a number has improved, by ``fastnn.save``: the file is the old or the new one, whole.
 
     Args:
@@ -233,9 +181,8 @@ class Checkpoint(_Monitor):
         monitor: the number, by its name in the history, or None: save after every epoch. Default "val_loss".
         mode: "min", "max", or "auto" (default), see EarlyStopping.
 
-    ``best`` is the best number of all calls of ``fit`` with this object: training that goes on does not replace a better
-    file. A new Checkpoint knows of none and replaces a file that is there; set its ``best`` to go on from one. The file
-    is the model's; what else training needs to go on is saved by ``fnn.save({"model": model.state_dict(), "optimizer":
+    ``best`` is the best number of all calls of ``fit`` with this object: training that goes on replaces no better file.
+    A new Checkpoint knows of none and replaces a file that is there; set its ``best`` to go on from one. The file is the model's; what else training needs to go on is saved by ``fnn.save({"model": model.state_dict(), "optimizer":
     optimizer.state_dict(), "rng": fnn.get_rng_state()}, path)``. Raises ValueError as EarlyStopping.
 
     >>> from fastnn.callbacks import Checkpoint
@@ -276,7 +223,7 @@ class LearningRate(Callback):
         self._start = [group["lr"] for group in run.optimizer.param_groups]
 
     def on_epoch_begin(self, run: Run) -> None:
-        factor = self.schedule(run.epoch - 1)
+        factor: Any = self.schedule(run.epoch - 1)
         if not isinstance(factor, (int, float, np.number)) or not 0 <= factor < math.inf:
             raise ValueError(
                 f"LearningRate: schedule({run.epoch - 1}) is {factor!r}, expected a finite number of at least 0"

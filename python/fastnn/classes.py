@@ -118,7 +118,7 @@ def labels(output: Array, target: Array, rule: Rule, threshold: float, op: str) 
     return wanted.astype(np.int64), predicted
 
 
-def _winners(target: Array, axis: int, op: str) -> Array:
+def _winners(target: Array, axis: int, op: str) -> Any:
     """The class with the largest share. Raises ValueError where shares do not add up to 1: several labels of their own
     are not the classes of one."""
     sums = target.sum(axis, dtype=np.float64)

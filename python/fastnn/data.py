@@ -32,9 +32,7 @@ def _parts(arrays: Any, batch_axis: Any, op: str) -> tuple[list[Part], list[int]
     if several and len(batch_axis) != len(parts):
         raise ValueError(f"{op}: batch_axis is {batch_axis!r}, expected one for each of {len(parts)} arrays")
     wanted = batch_axis if several else [batch_axis] * len(parts)
-    axes = [
-        axis_of(part, positive_int(axis, op, "batch_axis", 0)) for part, axis in zip(parts, wanted, strict=True)
-    ]
+    axes = [axis_of(part, positive_int(axis, op, "batch_axis", 0)) for part, axis in zip(parts, wanted, strict=True)]
     return parts, axes, check_counts(parts, axes, names, op)
 
 
@@ -207,9 +205,7 @@ class SequenceBatches:
             yield self._sequence[index], self._sequence[index + 1]
 
 
-def sequence_batches(
-    ids: Any, steps: int, batch_size: int, shuffle: bool = False, rng: Any = None
-) -> SequenceBatches:
+def sequence_batches(ids: Any, steps: int, batch_size: int, shuffle: bool = False, rng: Any = None) -> SequenceBatches:
     """Goes over a sequence for next-step prediction, time first; again whenever it is iterated.
 
     Args:

@@ -4,17 +4,69 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastnn import random
+from fastnn.arrays import positive_int
+from fastnn.callbacks import Run, as_callbacks
 from fastnn.classes import Rule
+from fastnn.data import Batches
 from fastnn.losses import Loss
 from fastnn.means import nothing_counts
 from fastnn.nn.module import Module
 from fastnn.optim import Adam, Optimizer
+from fastnn.progress import progress_callback
 from fastnn.samples import Samples
+
+if TYPE_CHECKING:
+    from fastnn.task import Task
+
+
+def _flag(value: Any, name: str) -> bool:
+    if not isinstance(value, (bool, int, np.bool_)):
+        raise TypeError(f"fit: {name} is {value!r}, expected True or False")
+    return bool(value)
+
+
+class Settings:
+    """Arguments of ``fit`` that are numbers and flags. Raises TypeError for other kinds, ValueError out of range."""
+
+    def __init__(
+        self, epochs: Any, batch_size: Any, shuffle: Any, drop_last: Any, seed: Any, clip_grad_norm: Any, progress: Any
+    ) -> None:
+        self.epochs = positive_int(epochs, "fit", "epochs", minimum=0)
+        self.batch_size = positive_int(batch_size, "fit", "batch_size")
+        self.shuffle, self.drop_last = _flag(shuffle, "shuffle"), _flag(drop_last, "drop_last")
+        if seed is not None:
+            random.as_seed(seed, "fit")
+        if clip_grad_norm is not None:
+            if isinstance(clip_grad_norm, bool) or not isinstance(clip_grad_norm, (int, float, np.number)):
+                raise TypeError(f"fit: clip_grad_norm is {clip_grad_norm!r}, expected a number or None")
+            if not clip_grad_norm >= 0:
+                raise ValueError(f"fit: clip_grad_norm: max_norm is {clip_grad_norm}, expected at least 0")
+        if not callable(progress):
+            _flag(progress, "progress")
+        self.progress = progress
+
+    def prepared(self, optimizer: Any, callbacks: Any, task: Task) -> tuple[Any, list[Any]]:
+        """The optimizer, and all callbacks."""
+        names = ["loss", *(metric.name for metric in task.metrics)]
+        names = ["epoch", *names, *(f"val_{name}" for name in names if task.validation is not None)]
+        hooks = as_callbacks(callbacks, [*names, "seconds", "samples_per_second"])
+        hooks += [progress_callback(self.progress)] if self.progress else []
+        return checked_optimizer(optimizer, task.model), hooks
+
+    def batches(self, samples: Samples) -> Batches:
+        """Of an epoch, in an order from the generator in use."""
+        options = self.batch_size, None, self.shuffle, self.drop_last
+        return Batches(samples.parts, samples.axes, samples.count, *options, several=True)
+
+
+def steps_of(optimizer: Any, run: Run) -> int:
+    """Steps done so far: those of its state, or of this run where an optimizer of the user does not tell."""
+    return int(getattr(optimizer, "steps", (run.epoch - 1) * run.batches))
 
 
 def check_model(model: Any, op: str) -> None:
@@ -30,7 +82,9 @@ def checked_optimizer(optimizer: Any, model: Module) -> Any:
         return Adam(model.parameters())
     if isinstance(optimizer, type):
         name = optimizer.__name__
-        raise TypeError(f"fit: optimizer is the class {name}, expected an object: write {name}(model.parameters(), lr=...)")
+        raise TypeError(
+            f"fit: optimizer is the class {name}, expected an object: write {name}(model.parameters(), lr=...)"
+        )
     if not all(hasattr(optimizer, name) for name in ("step", "zero_grad", "param_groups")):
         raise TypeError(
             f"fit: optimizer is {optimizer!r}, expected one such as fnn.optim.Adam(model.parameters(), lr=1e-3)"
@@ -81,9 +135,7 @@ def check_counts(loss: Loss, rule: Rule, samples: Samples, op: str) -> None:
         raise nothing_counts(op, f"loss {loss.name!r}", rule)
 
 
-def training_samples(
-    x: Any, y: Any, axes: tuple[int, int], data: Any, part: Any
-) -> tuple[Samples, Samples | None]:
+def training_samples(x: Any, y: Any, axes: tuple[int, int], data: Any, part: Any) -> tuple[Samples, Samples | None]:
     """Samples to train with, and to validate with."""
     samples = Samples(x, y, axes, "fit")
     if data is not None:
@@ -117,9 +169,3 @@ def _same_kind(samples: Samples, other: Samples) -> Samples:
         if a.ndim != b.ndim:
             raise ValueError(f"fit: {name} has shape {a.shape}, but in validation_data it has {b.shape}")
     return other
-
-
-def history_names(metrics: Iterable[str], validated: bool) -> list[str]:
-    """What a row of the history will have."""
-    names = ["loss", *metrics]
-    return ["epoch", *names, *(f"val_{name}" for name in names if validated), "seconds", "samples_per_second"]

@@ -125,7 +125,7 @@ def class_loss(layer: Any, output: Any, target: Any, rule: Rule, op: str) -> tup
     counted = target[target != layer.ignore_index]
     if layer.weight is None:
         return value, counted.size
-    return value, float(np.float32(layer.weight)[counted].sum(dtype=np.float64))
+    return value, float(np.asarray(layer.weight, np.float32)[counted].sum(dtype=np.float64))
 
 
 def _last(x: Any, axis: int) -> Any:
@@ -145,5 +145,3 @@ def fitted(target: Any, shape: Sequence[int]) -> Any:
 def _mse(layer: Any, output: Any, target: Any) -> tuple[Any, float | None]:
     value = layer(output, fitted(target, output.shape))
     return value, None if layer.reduction == "sum" else output.size
-
-

@@ -119,7 +119,7 @@ def _of_function(function: Callable[..., Any]) -> Metric:
     return Metric(_name(function), of_all=lambda target, prediction, rule: function(target, prediction))
 
 
-def get(metrics: Iterable[str | Callable[[Array, Array], Any]]) -> list[Metric]:
+def get(metrics: Any) -> list[Metric]:
     """Names and functions ``metric(target, prediction)`` of arrays as Metrics.
 
     Raises ValueError for unknown names and names that occur twice, TypeError for what is no list of them.
@@ -127,7 +127,7 @@ def get(metrics: Iterable[str | Callable[[Array, Array], Any]]) -> list[Metric]:
     if isinstance(metrics, (str, bytes)) or callable(metrics) or not isinstance(metrics, Iterable):
         shown = repr(metrics) if isinstance(metrics, str) else _name(metrics)
         raise TypeError(f"metrics is {metrics!r}, expected a list of names or functions: write metrics=[{shown}]")
-    found = []
+    found: list[Metric] = []
     for metric in metrics:
         if isinstance(metric, type):
             raise TypeError(f"metrics holds the class {metric.__name__}, expected names or functions")

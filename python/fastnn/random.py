@@ -58,12 +58,13 @@ def manual_seed(seed: int) -> np.random.Generator:
     >>> import fastnn as fnn
     >>> _ = fnn.manual_seed(0)
     """
-    new = np.random.default_rng(_seed(seed, "manual_seed"))
+    new = np.random.default_rng(as_seed(seed, "manual_seed"))
     _use(new)
     return new
 
 
-def _seed(seed: Any, op: str) -> int:
+def as_seed(seed: Any, op: str) -> int:
+    """An integer of at least 0."""
     try:
         number = operator.index(seed)
     except TypeError:
@@ -74,7 +75,7 @@ def _seed(seed: Any, op: str) -> int:
 def epoch_generator(seed: int, steps: int) -> np.random.Generator:
     """The generator of an epoch that begins after ``steps`` steps of the optimizer: the same one when training was
     interrupted there and goes on."""
-    return np.random.default_rng([_seed(seed, "fit"), steps])
+    return np.random.default_rng([seed, steps])
 
 
 def get_rng_state() -> dict[str, Any]:

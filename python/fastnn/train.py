@@ -7,33 +7,18 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from fastnn import batch_axis as axes_of
-from fastnn import losses, metrics as metric
 from fastnn import random
 from fastnn.arrays import positive_int
-from fastnn.callbacks import Run, as_callbacks, notify
-from fastnn.classes import Rule, class_axis_of
-from fastnn.data import Batches
-from fastnn.fit_checks import (
-    check_counts,
-    check_model,
-    checked_optimizer,
-    history_names,
-    training_samples,
-    warn_untrained,
-)
-from fastnn.means import Means
-from fastnn.nn.mode import evaluation
+from fastnn.callbacks import Run, notify
+from fastnn.fit_checks import Settings, steps_of, warn_untrained
 from fastnn.nn.module import Module
 from fastnn.nn.utils import clip_grad_norm_
 from fastnn.optim import Optimizer
-from fastnn.progress import progress_callback
-from fastnn.samples import Samples, check_axis, count_of
-from fastnn.tensor import no_grad
-from fastnn.trial import call, number, training_batch, untouched, validation_batch
+from fastnn.samples import count_of
+from fastnn.task import Task
+from fastnn.trial import call, number
 
 __all__ = ["evaluate", "fit"]
 
@@ -67,33 +52,51 @@ def fit(
 
     Args:
         model: any Module. It is trained in train mode and gets its mode back.
-        x: array of samples on axis 0, or a tuple or list of such arrays, for ``model(*x)``.
-        y: targets: class indices (N) or per step (N, T), or floats. Default None, for a loss that needs none.
-        loss: "cross_entropy" (default), "mse", or a function of the model's output and the target that returns a
-            Tensor of one element. Class scores may be (N, C), (N, C, ...) or, for sequences, (N, T, C).
+        x: array of samples; a list of ragged sequences (T_n, ...), which the model gets as lists; or a tuple of these,
+            for ``model(*x)``.
+        y: targets: class indices (N), per step (N, T), or per step of ragged sequences a list of (T_n); or floats.
+            A tuple of several goes to the loss as a tuple. Default None, for a loss that needs none.
+        loss: "cross_entropy" (default), "mse", a loss of fastnn.nn, or a function of the model's output and the target
+            that returns a Tensor of one element; fastnn.losses says how one tells how much counted in a batch. Of
+            ragged sequences the first four are over all steps.
         optimizer: default None: Adam(model.parameters(), lr=1e-3).
         epochs: how often to go over the data, at least 0. Default 1.
         batch_size: samples per step, at least 1. Default 32.
         validation_data: (x, y) to evaluate after every epoch. Default None.
         validation_split: what part of the samples, the last ones before shuffling, to keep for validation. Default 0.
-        metrics: "accuracy", "mse", "mae", "perplexity", or functions of two arrays, output and target.
-            Training metrics are means over the batches as they are trained on, in train mode.
-        callbacks: objects with some of the methods of fastnn.callbacks.Callback.
+        metrics: "accuracy", "mse", "mae", "perplexity", or functions ``metric(target, prediction)`` of all targets and
+            outputs, such as those of scikit-learn; for those of labels, see fastnn.metrics.of_labels. Accuracy takes
+            the class with the largest score; of one score per target, (N, 1) or (N), class 1 above 0.5. Training
+            metrics are of the outputs as they were trained on, in train mode.
+        callbacks: objects with some of the methods of fastnn.callbacks.Callback, or one.
         shuffle: whether every epoch has its own random order. Default True.
         progress: True shows a bar (tqdm where installed, else a line per epoch on stderr); a function, such as print,
             gets a line per epoch. Default False.
-        seed: for the order and, through ``fnn.manual_seed``, for dropout: the same seed gives the same bits, with any
-            number of threads. Default None.
+        seed: for order, dropout and whatever else is random in this thread meanwhile: the same seed gives the same
+            bits, with any number of threads. The generator that ``fnn.manual_seed`` seeds is not touched. An epoch's
+            numbers depend on the seed and ``optimizer.steps`` alone: when model and optimizer state are loaded, 2
+            epochs and 2 more are 4 epochs, to the bit. Default None: the numbers go on from ``fnn.get_rng_state()``.
         clip_grad_norm: the largest L2 norm of all gradients together. Default None: not clipped.
+        batch_axis: the axis of x and y on which samples lie; what has fewer axes has them on axis 0. Or a pair (of x,
+            of y). Default None: ``model.batch_axis``, 1 for recurrent layers without ``batch_first``, else 0; a model
+            with recurrent layers is then tried on 2 and 3 samples, whether it reads them as time.
+        class_axis: where the classes are in the output. Default None: on axis 1, (N, C), (N, C, L), (N, C, H, W), or on
+            the last, (N, T, C), whichever fits the target.
+        drop_last: whether a smaller last batch is left out. Default False.
 
     A row has epoch (from 1), loss, the metrics, with validation the same names after "val_", seconds, and
-    samples_per_second of the training part.
+    samples_per_second of the training part. Loss and metrics are means over what counted in the epoch: targets that are
+    not ignored, by their class weights, elements, or samples; a batch in which nothing counts makes no step.
+
+    Before the first step a batch of training and of validation data is tried, of which nothing remains. After the first
+    backward pass a UserWarning names parameters without a gradient and those that the optimizer does not have.
 
     Ctrl-C raises KeyboardInterrupt as usual. The model then has the weights of the last completed step, callbacks had
-    their on_train_end, and the exception, like any other raised here, has the rows so far as ``error.history``.
+    their on_train_end, and the exception, like any other raised in training, has the rows so far as ``error.history``.
 
-    Raises FloatingPointError when a loss is nan or infinite (the weights are those before that batch), ValueError for
-    no samples, lengths that differ and values out of range.
+    Raises FloatingPointError when a loss is nan or infinite (the weights are those before that batch); before training
+    ValueError for no samples, lengths that differ, values out of range and outputs that do not fit loss, metrics or
+    targets, TypeError for arguments of another kind, and for sparse and masked arrays.
 
     >>> import numpy as np, fastnn as fnn
     >>> from fastnn import nn
@@ -105,27 +108,24 @@ def fit(
     >>> len(history), history[-1]["loss"] < 1e-3 < history[0]["loss"]
     (30, True)
     """
-    task = _Task(model, x, y, loss, metrics, batch_axis, class_axis, "fit", validation_data, validation_split)
-    epochs = positive_int(epochs, "fit", "epochs", minimum=0)
-    batch_size = positive_int(batch_size, "fit", "batch_size")
-    samples, validation = task.samples, task.validation
-    names = history_names([m.name for m in task.metrics], validation is not None)
-    callbacks = [*as_callbacks(callbacks, names), *([progress_callback(progress)] if progress else [])]
-    optimizer = checked_optimizer(optimizer, model)
-    task.try_out(batch_size, bool(drop_last))
-    batches = Batches(samples.parts, samples.axes, samples.count, batch_size, None, bool(shuffle), bool(drop_last), True)
-    run = Run(model, optimizer, epochs, batches=len(batches))
+    settings = Settings(epochs, batch_size, shuffle, drop_last, seed, clip_grad_norm, progress)
+    task = Task(model, x, y, loss, metrics, batch_axis, class_axis, "fit", validation_data, validation_split)
+    samples = task.samples
+    optimizer, hooks = settings.prepared(optimizer, callbacks, task)
+    task.try_out(settings.batch_size, settings.drop_last)
+    batches = settings.batches(samples)
+    run = Run(model, optimizer, settings.epochs, batches=len(batches))
     modes = [(module, module.training) for module in model.modules()]
-    stepped = False
+    checked = False
     try:
-        notify(callbacks, "on_train_begin", run)
-        for run.epoch in range(1, epochs + 1):
-            with random.using(None if seed is None else random.epoch_generator(seed, optimizer.steps)):
+        notify(hooks, "on_train_begin", run)
+        for run.epoch in range(1, run.epochs + 1):
+            with random.using(None if seed is None else random.epoch_generator(seed, steps_of(optimizer, run))):
                 began, means, seen = time.perf_counter(), task.means(), 0
                 model.train()
-                notify(callbacks, "on_epoch_begin", run)
+                notify(hooks, "on_epoch_begin", run)
                 for run.batch, batch in enumerate(batches, 1):
-                    notify(callbacks, "on_batch_begin", run)
+                    notify(hooks, "on_batch_begin", run)
                     inputs, wanted = samples.paired(batch)
                     count = count_of(batch[0], samples.axes[0])
                     output = call(model, samples, inputs, "fit")
@@ -136,20 +136,20 @@ def fit(
                     if counted != 0:  # else there is nothing to learn from
                         optimizer.zero_grad()
                         value.backward()
-                        stepped = stepped or warn_untrained(model, optimizer)
-                        notify(callbacks, "on_grad_computed", run)
+                        checked = checked or warn_untrained(model, optimizer)
+                        notify(hooks, "on_grad_computed", run)
                         if clip_grad_norm is not None:
                             clip_grad_norm_(model.parameters(), clip_grad_norm)
                         optimizer.step()
-                    notify(callbacks, "on_batch_end", run)
+                    notify(hooks, "on_batch_end", run)
                 row = {"epoch": run.epoch, **means.result()}
                 trained = time.perf_counter() - began
-                if validation is not None:
-                    result = task.evaluated(validation, batch_size)
-                    row |= {f"val_{name}": number for name, number in result.items()}
+                if task.validation is not None:
+                    result = task.evaluated(task.validation, settings.batch_size)
+                    row |= {f"val_{name}": mean for name, mean in result.items()}
                 row |= {"seconds": time.perf_counter() - began, "samples_per_second": seen / trained}
                 run.history.append(row)
-                notify(callbacks, "on_epoch_end", run)
+                notify(hooks, "on_epoch_end", run)
             if run.stop:
                 break
     except BaseException as error:
@@ -158,7 +158,7 @@ def fit(
     finally:
         for module, training in modes:
             module.training = training
-        notify(callbacks, "on_train_end", run)
+        notify(hooks, "on_train_end", run)
     return run.history
 
 
@@ -189,71 +189,8 @@ def evaluate(
     >>> sorted(fnn.evaluate(model, np.zeros((5, 2)), np.zeros(5, int), metrics=["accuracy"]))
     ['accuracy', 'loss']
     """
-    task = _Task(model, x, y, loss, metrics, batch_axis, class_axis, "evaluate")
+    task = Task(model, x, y, loss, metrics, batch_axis, class_axis, "evaluate")
     return task.evaluated(task.samples, positive_int(batch_size, "evaluate", "batch_size"))
-
-
-class _Task:
-    """What fit and evaluate share: samples, and what is measured of them."""
-
-    def __init__(
-        self,
-        model: Module,
-        x: Any,
-        y: Any,
-        loss: Loss,
-        metrics: Iterable[MetricLike],
-        batch_axis: Any,
-        class_axis: Any,
-        op: str,
-        validation_data: Any = None,
-        validation_split: Any = 0.0,
-    ) -> None:
-        check_model(model, op)
-        self.model, self.op, self.told = model, op, batch_axis is not None
-        axes = check_axis(batch_axis if self.told else model.batch_axis, op)
-        self.validation: Samples | None = None
-        if op == "fit":
-            self.samples, self.validation = training_samples(x, y, axes, validation_data, validation_split)
-        else:
-            self.samples = Samples(x, y, axes, op)
-        rule = Rule(self.samples.target_axis, class_axis_of(class_axis, op))
-        self.loss = losses.resolve(loss, rule, op)
-        self.rule = rule if self.loss.ignore_index is None else rule._replace(ignore_index=self.loss.ignore_index)
-        self.metrics = metric.get(metrics)
-        for samples in (self.samples, self.validation):
-            if samples is not None:
-                check_counts(self.loss, self.rule, samples, op)
-        if op == "evaluate" and not self.told:
-            axes_of.check(model, self.samples, op)
-
-    def means(self) -> Means:
-        return Means(self.loss, self.metrics, self.rule, self.op)
-
-    def try_out(self, batch_size: int, drop_last: bool) -> None:
-        """Raises what training would raise in the course of an epoch."""
-        if drop_last and self.samples.count < batch_size:
-            raise ValueError(
-                f"fit: drop_last=True leaves nothing of {self.samples.count} samples in batches of {batch_size}"
-            )
-        if not self.told:
-            with untouched(self.model):
-                axes_of.check(self.model, self.samples, "fit")
-        training_batch(self.model, self.samples, batch_size, self.loss, self.means(), drop_last)
-        if self.validation is not None:
-            validation_batch(self.model, self.validation, batch_size, self.loss, self.means())
-
-    def evaluated(self, samples: Samples, batch_size: int) -> dict[str, float]:
-        means = self.means()
-        batches = Batches(samples.parts, samples.axes, samples.count, batch_size, None, False, False, True)
-        with evaluation(self.model), no_grad():
-            for batch in batches:
-                inputs, wanted = samples.paired(batch)
-                count = count_of(batch[0], samples.axes[0])
-                output = call(self.model, samples, inputs, self.op)
-                value, counted = self.loss.of_batch(output, wanted, count)
-                means.add(number(value, self.op), counted, output, wanted, count)
-        return means.result()
 
 
 def _finite(loss: Any, counted: float | None, run: Run) -> float:

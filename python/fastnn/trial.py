@@ -20,6 +20,7 @@ from fastnn.nn.normalization import _BatchNorm
 from fastnn.samples import Samples, taken
 from fastnn.tensor import Tensor
 
+
 @contextmanager
 def untouched(model: Module) -> Iterator[None]:
     """Puts back what running the model changes: attributes of its modules, buffers, and the random numbers."""

@@ -115,7 +115,7 @@ class _Recurrent(Module):
 
     def _run(self, x: Any, states: tuple[Any, ...], lengths: Any) -> tuple[Any, ...]:
         """(y, last states of all layers) as the user sees them."""
-        note_layer(self, x)
+        note_layer(self, x, states)
         if isinstance(x, (list, tuple)):
             return self._run_list(list(x), states, lengths)
         op = type(self).__name__
