@@ -182,7 +182,8 @@ class Checkpoint(Monitor):
         mode: "min", "max", or "auto" (default), see EarlyStopping.
 
     ``best`` is the best number of all calls of ``fit`` with this object: training that goes on replaces no better file.
-    A new Checkpoint knows of none and replaces a file that is there; set its ``best`` to go on from one. The file is the model's; what else training needs to go on is saved by ``fnn.save({"model": model.state_dict(), "optimizer":
+    A new Checkpoint knows of none and replaces a file that is there; set its ``best`` to go on from one. The file is
+    the model's; training needs more to go on: ``fnn.save({"model": model.state_dict(), "optimizer":
     optimizer.state_dict(), "rng": fnn.get_rng_state()}, path)``. Raises ValueError as EarlyStopping.
 
     >>> from fastnn.callbacks import Checkpoint

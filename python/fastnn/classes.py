@@ -71,7 +71,7 @@ def _checked(given: int, output: Shape, n: int, op: str) -> int:
     axis = given + len(output) if given < 0 else given
     if not 0 <= axis < len(output) or axis == n:
         raise ValueError(
-            f"{op}: class_axis is {given}, but output has shape {output} with samples on axis {n}; pass another class_axis"
+            f"{op}: class_axis is {given}, but output has shape {output} samples on axis {n}; pass another class_axis"
         )
     return axis
 
@@ -79,8 +79,8 @@ def _checked(given: int, output: Shape, n: int, op: str) -> int:
 def _unfit(output: Shape, target: Shape, op: str, given: str) -> ValueError:
     hint = f" with {given}" if given else ""
     return ValueError(
-        f"{op}: output has shape {output} but target has {target}{hint}; expected (N) class indices for (N, C), (N, ...) "
-        "for (N, C, ...) or (N, T, C), or shares of the output's shape; class_axis says where the classes are"
+        f"{op}: output has shape {output} but target has {target}{hint}; expected class indices (N) for (N, C), "
+        "(N, L) for (N, C, L) or (N, L, C), or shares of the output's shape; class_axis says where the classes are"
     )
 
 

@@ -217,9 +217,9 @@ def sequence_batches(ids: Any, steps: int, batch_size: int, shuffle: bool = Fals
         shuffle: see batch_size. Default False.
         rng: numpy Generator or seed, used to shuffle. Default None: the generator of ``fnn.manual_seed``.
 
-    Returns an object to iterate over, with ``len()``: (x, y), both (T, N) int64 and C-contiguous; y[t, n] follows x[t, n] in the sequence. What does not fill a
-    batch is left out; shuffled, the windows start at a random place among the first T, so it is not always the same.
-    Raises ValueError when ids is too short for one batch.
+    Returns an object to iterate over, with ``len()``: (x, y), both (T, N) int64 and C-contiguous; y[t, n] follows
+    x[t, n] in the sequence. What does not fill a batch is left out; shuffled, the windows start at a random place among
+    the first T, so it is not always the same. Raises ValueError when ids is too short for one batch.
 
     >>> from fastnn import data
     >>> for x, y in data.sequence_batches([0, 1, 2, 3, 4, 5, 6, 7, 8], 2, 2):

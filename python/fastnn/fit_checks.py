@@ -10,9 +10,10 @@ import numpy as np
 
 from fastnn import random
 from fastnn.arrays import positive_int
-from fastnn.callbacks import Run, as_callbacks
+from fastnn.callbacks import Run
 from fastnn.classes import Rule
 from fastnn.data import Batches
+from fastnn.hooks import as_callbacks
 from fastnn.losses import Loss
 from fastnn.means import nothing_counts
 from fastnn.nn.module import Module

@@ -112,8 +112,8 @@ def class_loss(layer: Any, output: Any, target: Any, rule: Rule, op: str) -> tup
     found = reading(shape, target.shape, rule, f"{op}: cross_entropy")
     if found.axis is None:
         raise ValueError(
-            f"{op}: cross_entropy: output has shape {shape}: one score per target, whose softmax is always 1; give each "
-            "class a score, 2 for two classes, or take loss='mse'"
+            f"{op}: cross_entropy: output has shape {shape}: one score per target, whose softmax is always 1; give "
+            "each class a score, 2 for two classes, or take loss='mse'"
         )
     if found.axis != 1:
         output, target = _last(output, found.axis), _last(target, found.axis) if found.shares else target.reshape(-1)

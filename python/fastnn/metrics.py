@@ -162,7 +162,7 @@ def of_all(metric: Metric, target: Any, prediction: Any, rule: Rule, op: str) ->
     except (IndexError, TypeError, ValueError) as error:
         raise ValueError(
             f"{op}: metric {metric.name}(target, prediction), target of {described(target)}, prediction of "
-            f"{described(prediction)}, says: {error}; a metric of labels is written fnn.metrics.of_labels({metric.name})"
+            f"{described(prediction)}, says: {error}; one of labels is written fnn.metrics.of_labels({metric.name})"
         ) from error
     if value.size != 1 or value.dtype.kind not in "fiub":
         raise ValueError(f"{op}: metric {metric.name} returned {value!r}, expected a number")

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from fastnn import random
 from fastnn.arrays import positive_int
-from fastnn.callbacks import Run, notify
+from fastnn.callbacks import Run
 from fastnn.fit_checks import Settings, steps_of, warn_untrained
+from fastnn.hooks import notify
 from fastnn.nn.module import Module
 from fastnn.nn.utils import clip_grad_norm_
 from fastnn.optim import Optimizer
@@ -119,7 +120,7 @@ def fit(
     checked = False
     try:
         notify(hooks, "on_train_begin", run)
-        for run.epoch in range(1, run.epochs + 1):
+        for run.epoch in range(1, settings.epochs + 1):
             with random.using(None if seed is None else random.epoch_generator(seed, steps_of(optimizer, run))):
                 began, means, seen = time.perf_counter(), task.means(), 0
                 model.train()

@@ -79,7 +79,7 @@ def training_batch(model: Module, samples: Samples, size: int, loss: Loss, means
         except ValueError as error:
             if count == 1 and any(isinstance(module, _BatchNorm) for module in model.modules()):
                 raise ValueError(
-                    f"fit: a batch of one sample, the last of {samples.count} in batches of {size}, cannot be normalised: "
+                    f"fit: one sample, the last batch of {samples.count} in batches of {size}, cannot be normalised: "
                     f"{error}; pass drop_last=True or another batch_size"
                 ) from error
             raise

@@ -36,13 +36,13 @@ def predict(model: Module, x: Any, batch_size: int | None, batch_axis: int | Non
         return _whole(model, parts)
     try:
         return _joined(model, samples, axes, size)
-    except _Different as error:  # such as outputs as long as the longest sequence of a batch
+    except _DifferentError as error:  # such as outputs as long as the longest sequence of a batch
         if batch_size is None:
             return _whole(model, parts)
         raise ValueError(f"predict: outputs of batches cannot be joined: {error}; leave batch_size out") from error
 
 
-class _Different(ValueError):
+class _DifferentError(ValueError):
     """Outputs of batches that do not fit together."""
 
 
@@ -56,7 +56,7 @@ def _joined(model: Module, samples: Samples, axes: Any, size: int) -> Any:
             joined = room_for(output, axes, samples.count) if start == 0 else joined
             put(joined, output, axes, start, stop)
         except ValueError as error:
-            raise _Different(str(error)) from error
+            raise _DifferentError(str(error)) from error
     return joined
 
 

@@ -26,8 +26,8 @@ def _check_shapes(x: FloatArray, target: Any, weight: FloatArray | None, probabi
         raise ValueError(f"cross_entropy: input of shape {x.shape} has no classes")
     if x.shape[axis] == 1:
         raise ValueError(
-            f"cross_entropy: input of shape {x.shape} has one class on axis {axis}, whose softmax is always 1; give each "
-            "class a score, (N, 2) for two classes"
+            f"cross_entropy: input of shape {x.shape} has one class on axis {axis}, whose softmax is always 1; give "
+            "each class a score, (N, 2) for two classes"
         )
     expected = x.shape if probabilities else x.shape[:axis] + x.shape[axis + 1 :]
     if target.shape != expected:
