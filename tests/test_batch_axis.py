@@ -82,9 +82,7 @@ def test_samples_read_as_time_are_refused(rng):
     for name, model in models_that_read_samples_as_time():
         before = weights(model)
         for call in (fnn.fit, fnn.evaluate):
-            with pytest.raises(
-                ValueError, match=f"{call.__name__}: x is cut along axis 0, and {name} reads samples as"
-            ):
+            with pytest.raises(ValueError, match=f"{call.__name__}: x is cut along axis 0, and {name} reads samples"):
                 call(model, x, y, class_axis=-1)
         assert np.array_equal(weights(model), before)
         assert set(fnn.evaluate(model, x, y, batch_axis=1, batch_size=2)) == {"loss"}
@@ -125,9 +123,7 @@ def test_a_sequence_without_a_batch_axis_is_not_cut(rng):
     x, y = rng.standard_normal((8, 3)), rng.integers(0, 5, 8)
     for call in (fnn.fit, fnn.evaluate):
         for batch_first in (False, True):
-            with pytest.raises(
-                ValueError, match=f"{call.__name__}: GRU 'layer' gets one sequence without a batch axis"
-            ):
+            with pytest.raises(ValueError, match=f"{call.__name__}: GRU 'layer' gets one sequence without a batch"):
                 call(Tagger(nn.GRU, batch_first), x, y)
 
 

@@ -135,3 +135,120 @@ def test_progress(capsys, monkeypatch):
     assert captured.err.startswith("epoch 1/1  loss ")
     fnn.fit(tiny_cnn(), x, y)
     assert capsys.readouterr() == ("", "")
+
+
+def linear():
+    return nn.Linear(3, 2), np.random.default_rng(0).standard_normal((16, 3)), np.arange(16) % 2
+
+
+def test_the_best_of_all_calls_of_fit_stays_in_the_file(tmp_path):
+    model, x, y = linear()
+    keep = Checkpoint(tmp_path / "best.safetensors")
+    sgd = fnn.optim.SGD(model.parameters(), lr=0.5)
+
+    def run(epochs, callback=keep):
+        rows = fnn.fit(model, x, y, optimizer=sgd, validation_data=(x, y), callbacks=callback, epochs=epochs, seed=0)
+        return [row["val_loss"] for row in rows]
+
+    best = min(run(5))
+    sgd.lr = 200.0
+    assert min(run(2)) > best == keep.best
+    assert fnn.evaluate(load(keep.path), x, y)["loss"] == pytest.approx(best, rel=1e-6)
+    later = run(1, Checkpoint(keep.path))[0]  # a new one knows of no better model
+    assert later > best
+    assert fnn.evaluate(load(keep.path), x, y)["loss"] == pytest.approx(later, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [EarlyStopping, lambda name, **more: Checkpoint("x.safetensors", name, **more)])
+def test_the_direction_is_known_or_asked_for(kind):
+    for name in ("loss", "mae", "mse", "perplexity", "log_loss", "mean_squared_error", "rmse"):
+        assert not kind(name).higher
+        assert not kind("val_" + name).higher
+    for name in ("accuracy", "accuracy_score", "auc", "roc_auc_score", "f1", "f1_score", "r2", "r2_score", "precision"):
+        assert kind(name).higher
+        assert kind("val_" + name).higher
+    for name in ("lr", "val_speed", "neg_log_loss", "val_neg_mean_squared_error"):
+        with pytest.raises(ValueError, match=f"is a higher '{name}' better, or a lower one.*mode='max' or mode='min'"):
+            kind(name)
+        assert kind(name, mode="max").higher
+        assert not kind(name, mode="min").higher
+
+
+@pytest.mark.parametrize("name", fnn.metrics.METRICS)
+def test_the_direction_of_every_metric_is_known(name):
+    assert EarlyStopping(name).higher == (name == "accuracy")
+
+
+@pytest.mark.parametrize("name", ["val_auc", "val_f1", "val_r2"])
+def test_the_best_epoch_by_a_number_that_rises(name):
+    values = iter([0.5, 0.7, 0.9, 0.8, 0.85])
+
+    class Measure:
+        def on_epoch_end(self, run):
+            run.history[-1][name] = next(values)
+
+    model, x, y = linear()
+    stop = EarlyStopping(name, patience=2)
+    assert len(fnn.fit(model, x, y, callbacks=[Measure(), stop], epochs=5)) == 5
+    assert (stop.best, stop.best_epoch) == (0.9, 3)
+
+
+def test_what_will_not_be_measured_is_not_monitored():
+    model, x, y = linear()
+    before = weights(model)
+    for monitor, hint in (("val_loss", "give fit validation_data"), ("los_loss", "did you mean 'loss'")):
+        for callback in (EarlyStopping(monitor), Checkpoint("never.safetensors", monitor)):
+            with pytest.raises(ValueError, match=f"{monitor}' is not in the history, which has epoch, loss.*{hint}"):
+                fnn.fit(model, x, y, callbacks=[callback])
+    with pytest.raises(ValueError, match="'val_accuracy' is not in the history"):
+        fnn.fit(model, x, y, validation_data=(x, y), callbacks=[EarlyStopping("val_accuracy")])
+    assert np.array_equal(weights(model), before)
+    fnn.fit(model, x, y, metrics=["accuracy"], callbacks=[EarlyStopping("accuracy"), LearningRate(lambda epoch: 1)])
+    assert not np.array_equal(weights(model), before)
+    rate = EarlyStopping("lr", mode="min")
+    fnn.fit(model, x, y, callbacks=[LearningRate(lambda epoch: 1), rate])
+    assert rate.best == 1e-3
+
+
+class Misspelt(Callback):
+    def on_epoch_ends(self, run):
+        pass
+
+
+def test_what_is_no_callback_is_refused():
+    model, x, y = linear()
+    before = weights(model)
+    for kind, message, given in (
+        (TypeError, "callbacks holds a function, which has none of the hooks on_train_begin", lambda run: None),
+        (TypeError, "callbacks holds a function", [print]),
+        (TypeError, "callbacks holds 3, which has none", 3),
+        (TypeError, "callbacks holds 'log', which has none", ["log"]),
+        (TypeError, r"callbacks holds the class EarlyStopping, .*write EarlyStopping\(\)", EarlyStopping),
+        (TypeError, "callbacks holds the class Callback", [Callback]),
+        (ValueError, "Misspelt has on_epoch_ends, which fit does not call.*did you mean 'on_epoch_end'", [Misspelt()]),
+    ):
+        with pytest.raises(kind, match=message):
+            fnn.fit(model, x, y, callbacks=given)
+    assert np.array_equal(weights(model), before)
+
+
+def test_a_single_callback_needs_no_list():
+    model, x, y = linear()
+    stop = EarlyStopping("loss", patience=1, min_delta=100)
+    assert len(fnn.fit(model, x, y, callbacks=stop, epochs=9)) == 2
+    assert len(fnn.fit(model, x, y, callbacks=(stop,), epochs=9)) == 2
+
+
+def test_schedules_that_cannot_work():
+    model, x, y = linear()
+    before = weights(model)
+    with pytest.raises(TypeError, match=r"schedule is 0\.5, expected a function"):
+        LearningRate(0.5)
+    for wrong in (None, -1, float("nan"), "0.1"):
+        with pytest.raises(ValueError, match=r"schedule\(0\) is .*expected a finite number"):
+            fnn.fit(model, x, y, callbacks=LearningRate(lambda epoch, wrong=wrong: wrong))
+    assert np.array_equal(weights(model), before)
+    with pytest.raises(TypeError, match="patience is '3'"):
+        EarlyStopping(patience="3")
+    with pytest.raises(TypeError, match="monitor is None"):
+        EarlyStopping(None)

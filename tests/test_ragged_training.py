@@ -133,7 +133,7 @@ def test_what_does_not_go_together(sequences):
     for call in (fnn.fit, fnn.evaluate):
         for message, args in {
             "x has 7 samples but y has 6": (Tagger(5), x, y[:6]),
-            r"output 0 has shape \(4, 5\) but target 0 has \(5,\)": (Tagger(5), x, [np.arange(5)] + y[1:]),
+            r"output 0 has shape \(4, 5\) but target 0 has \(5,\)": (Tagger(5), x, [np.arange(5), *y[1:]]),
             "x is a list, which means ragged sequences, and Linear says": (nn.Linear(3, 5), x, np.zeros(7, int)),
             r"x\[0\] has shape \(4, 3\) and x\[1\] has \(4,\); several arrays go into a tuple": (
                 Tagger(5),

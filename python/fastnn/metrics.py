@@ -165,5 +165,5 @@ def of_all(metric: Metric, target: Any, prediction: Any, rule: Rule, op: str) ->
             f"{described(prediction)}, says: {error}; one of labels is written fnn.metrics.of_labels({metric.name})"
         ) from error
     if value.size != 1 or value.dtype.kind not in "fiub":
-        raise ValueError(f"{op}: metric {metric.name} returned {value!r}, expected a number")
+        raise ValueError(f"{op}: metric {metric.name} returned {described(value)}, expected a number")
     return float(value.item())

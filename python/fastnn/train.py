@@ -195,7 +195,7 @@ def evaluate(
 
 
 def _finite(loss: Any, counted: float | None, run: Run) -> float:
-    value = number(loss, "fit")
+    value = number(loss, "fit", tensor=True)
     if counted == 0:
         return math.nan
     if not math.isfinite(value):

@@ -42,12 +42,15 @@ def untouched(model: Module) -> Iterator[None]:
                 np.copyto(array, copy)
 
 
-def number(loss: Any, op: str) -> float:
-    """The value of a loss. Raises TypeError for what is not a single number."""
-    size = loss.size if isinstance(loss, Tensor) else np.size(loss)
-    if size != 1 or (not isinstance(loss, Tensor) and np.asarray(loss).dtype.kind not in "fiub"):
-        raise TypeError(f"{op}: the loss is {loss!r}, expected a single number (reduction 'mean' or 'sum')")
-    return loss.item() if isinstance(loss, Tensor) else float(np.asarray(loss).item())
+def number(loss: Any, op: str, tensor: bool = False) -> float:
+    """The value of a loss. Raises TypeError for what is not a single number, and, if it has to be, no Tensor."""
+    value = loss.data if isinstance(loss, Tensor) else loss
+    single = np.size(value) == 1 and np.asarray(value).dtype.kind in "fiub"
+    if not single or (tensor and not isinstance(loss, Tensor)):
+        what = f"{type(loss).__name__} of shape {np.shape(value)}" if np.size(value) > 1 else repr(loss)
+        wanted = "a Tensor of one element" if tensor else "a single number"
+        raise TypeError(f"{op}: the loss is {what}, expected {wanted}; its reduction must be 'mean' or 'sum'")
+    return float(np.asarray(value).item())
 
 
 def call(model: Module, samples: Samples, inputs: tuple[Any, ...], op: str) -> Any:
@@ -84,11 +87,7 @@ def training_batch(model: Module, samples: Samples, size: int, loss: Loss, means
                 ) from error
             raise
         value, counted = loss.of_batch(output, target, count)
-        if not isinstance(value, Tensor) or value.size != 1:
-            raise TypeError(
-                f"fit: the loss is {value!r}, expected a Tensor of one element (its reduction 'mean' or 'sum'); output "
-                f"is {described(output)}"
-            )
+        number(value, "fit", tensor=True)
         _measure(samples, output, target, count, counted, means)
 
 
