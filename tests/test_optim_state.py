@@ -69,7 +69,7 @@ def test_as_json_has_it(name):
 @pytest.mark.parametrize(("theirs", "options"), CASES)
 @pytest.mark.parametrize("ours", KINDS)
 def test_the_state_of_another_optimizer(ours, theirs, options):
-    optimizer, params = stepped(ours, {})
+    optimizer, _ = stepped(ours, {})
     before = optimizer.state_dict()
     other, _ = stepped(theirs, options)
     if ours == theirs:

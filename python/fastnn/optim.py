@@ -95,7 +95,7 @@ class Adam(Optimizer):
 
     _state_names = ("exp_avg", "exp_avg_sq")
     _decoupled = False
-    _kind: ClassVar[dict[str, Any]] = {"decoupled_weight_decay": False}
+    _kind: ClassVar[dict[str, Any]] = {"amsgrad": False, "decoupled_weight_decay": False}
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class AdamW(Adam):
     """
 
     _decoupled = True
-    _kind: ClassVar[dict[str, Any]] = {"decoupled_weight_decay": True}
+    _kind: ClassVar[dict[str, Any]] = {"amsgrad": False, "decoupled_weight_decay": True}
 
     def __init__(
         self,

@@ -66,6 +66,8 @@ def _options(optimizer: Optimizer, group: Mapping[str, Any], i: int, wrong: list
         if wanted is None or value != wanted:
             expected = "no such option" if wanted is None else f"{key}={wanted!r}"
             wrong.append(f"group {i} has {key}={value!r}, this optimizer has {expected}")
+    if "amsgrad" in optimizer._kind and "amsgrad" not in group:  # RAdam's state has Adam's names but for this one
+        wrong.append(f"group {i} has no amsgrad, as those of Adam have")
     found["params"] = group["params"]
     try:
         optimizer._check({**optimizer.defaults, **found})
