@@ -61,9 +61,7 @@ WRONG = {
     "metrics holds the class dict": {"metrics": [dict]},
     "metrics holds 3": {"metrics": [3]},
     "metrics is None": {"metrics": None},
-    "the loss is Tensor of shape .10,., .*reduction must be 'mean' or 'sum'": {
-        "loss": nn.CrossEntropyLoss(reduction="none")
-    },
+    "the loss is Tensor of shape .10,., .*must be 'mean' or 'sum'": {"loss": nn.CrossEntropyLoss(reduction="none")},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +33,7 @@ def _fits(output: Shape, target: Shape, axis: int) -> bool:
     return target == output[:axis] + output[axis + 1 :]
 
 
+@functools.lru_cache(64)  # the shapes of a training hardly change
 def reading(output: Shape, target: Shape, rule: Rule, op: str) -> Reading:
     """Reads a pair of shapes.
 

@@ -118,14 +118,15 @@ def class_loss(layer: Any, output: Any, target: Any, rule: Rule, op: str) -> tup
     if found.axis != 1:
         output, target = _last(output, found.axis), _last(target, found.axis) if found.shares else target.reshape(-1)
     value = layer(output, target)
-    if layer.reduction == "sum":
-        return value, None
     if found.shares:
-        return value, target.size / shape[found.axis]
-    counted = target[target != layer.ignore_index]
+        return value, None if layer.reduction == "sum" else target.size / shape[found.axis]
+    kept = target != layer.ignore_index
+    counted = float(np.count_nonzero(kept))
+    if layer.reduction == "sum":
+        return value, None if counted else 0.0
     if layer.weight is None:
-        return value, counted.size
-    return value, float(np.asarray(layer.weight, np.float32)[counted].sum(dtype=np.float64))
+        return value, counted
+    return value, float(np.asarray(layer.weight, np.float32)[target[kept]].sum(dtype=np.float64))
 
 
 def _last(x: Any, axis: int) -> Any:

@@ -75,7 +75,7 @@ def as_seed(seed: Any, op: str) -> int:
 def epoch_generator(seed: int, steps: int) -> np.random.Generator:
     """The generator of an epoch that begins after ``steps`` steps of the optimizer: the same one when training was
     interrupted there and goes on."""
-    return np.random.default_rng([seed, steps])
+    return np.random.default_rng([as_seed(seed, "fit"), steps])
 
 
 def get_rng_state() -> dict[str, Any]:

@@ -44,6 +44,8 @@ def untouched(model: Module) -> Iterator[None]:
 
 def number(loss: Any, op: str, tensor: bool = False) -> float:
     """The value of a loss. Raises TypeError for what is not a single number, and, if it has to be, no Tensor."""
+    if isinstance(loss, Tensor) and loss.data.size == 1:
+        return loss.item()
     value = loss.data if isinstance(loss, Tensor) else loss
     single = np.size(value) == 1 and np.asarray(value).dtype.kind in "fiub"
     if not single or (tensor and not isinstance(loss, Tensor)):
