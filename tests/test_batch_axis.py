@@ -168,3 +168,45 @@ def test_trying_a_model_leaves_nothing_behind(rng):
     state = fnn.get_rng_state()
     fnn.evaluate(model, rng.standard_normal((4, 5, 3)), np.zeros(4), loss=lambda out, t: (out[0] ** 2).mean())
     assert fnn.get_rng_state() == state
+
+
+def test_trying_a_model_that_keeps_a_state(rng):
+    """It goes on from batch to batch, and would not from two samples to eight."""
+
+    class Stateful(Tagger):
+        state = None
+
+        def forward(self, x):
+            y, state = self.layer(x, self.state)
+            self.state = state.detach()
+            return self.head(y)
+
+    x, y = rng.standard_normal((8, 6, 3)), rng.integers(0, 5, (8, 6))
+    for batch_size in (4, 8):
+        model = Stateful(nn.GRU, True)
+        assert len(fnn.fit(model, x, y, batch_size=batch_size, epochs=2)) == 2
+        assert model.state.shape == (1, batch_size, 4)
+        with pytest.raises(ValueError, match=r"evaluate: tried on 2 samples.*the state has shape.*batch_axis=\.\.\."):
+            fnn.evaluate(model, x, y, batch_size=batch_size)
+        fnn.evaluate(model, x, y, batch_size=batch_size, batch_axis=0)
+        model.predict(x[:batch_size])
+        assert model.state.shape == (1, batch_size, 4)
+
+
+def test_a_crf_that_reads_samples_as_time(rng):
+    class Tags(nn.Module):
+        """The loss of tags (N, T), from emissions (N, T, 5)."""
+
+        def __init__(self, batch_first):
+            self.head, self.crf = nn.Linear(3, 5), nn.CRF(5, batch_first=batch_first)
+
+        def forward(self, x, tags):
+            return self.crf(self.head(x), tags)
+
+    x, tags = rng.standard_normal((8, 6, 3)), rng.integers(0, 5, (8, 6))
+    options = {"loss": lambda out, _: out}
+    for call in (fnn.fit, fnn.evaluate):
+        with pytest.raises(ValueError, match="x is cut along axis 0, and CRF 'crf' reads samples as time"):
+            call(Tags(False), (x, tags), **options)
+        call(Tags(True), (x, tags), **options)
+        call(Tags(False), (np.swapaxes(x, 0, 1), tags.T), batch_axis=1, **options)

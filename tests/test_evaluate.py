@@ -204,3 +204,20 @@ def test_losses_of_the_user(rng):
     for size in SIZES:
         got = fnn.evaluate(model, x, loss=lambda out, _: (out**2).sum() / len(out.data), batch_size=size)["loss"]
         assert got == pytest.approx(norms.mean(), rel=1e-6)
+
+
+def test_weights_and_smoothing_together(uneven):
+    model, x, target = uneven
+    loss = nn.CrossEntropyLoss(np.float32([1, 0.25, 5, 3]), label_smoothing=0.2)
+    flat = fnn.ops.cross_entropy(model.predict(x).reshape(-1, 4), target.reshape(-1), loss.weight, label_smoothing=0.2)
+    for size in SIZES:
+        assert fnn.evaluate(model, x, target, loss=loss, batch_size=size)["loss"] == pytest.approx(
+            float(flat), rel=1e-6
+        )
+
+
+def test_a_sum_of_nothing_makes_no_step(uneven):
+    model, x, target = uneven
+    adam = fnn.optim.Adam(model.parameters(), weight_decay=0.1)
+    fnn.fit(model, x, target, loss=nn.CrossEntropyLoss(reduction="sum"), batch_size=1, optimizer=adam)
+    assert adam.steps == np.count_nonzero((target != -100).any(1))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastnn import random
 from fastnn.joining import following
 from fastnn.nests import plain
 from fastnn.nn.listen import Heard, listening
 from fastnn.nn.mode import evaluation
 from fastnn.samples import Samples
 from fastnn.tensor import no_grad
+from fastnn.untouched import untouched
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module
@@ -31,8 +31,8 @@ class Measured(NamedTuple):
 
 @contextmanager
 def quietly(model: Module) -> Iterator[None]:
-    """Evaluation without recording and without moving the random numbers."""
-    with evaluation(model), no_grad(), random.using(np.random.default_rng(0)):
+    """Evaluation without recording that leaves no trace, not in the random numbers either."""
+    with untouched(model), evaluation(model), no_grad():
         yield
 
 
@@ -48,11 +48,10 @@ def is_recurrent(model: Module) -> bool:
 def measure(model: Module, samples: Samples) -> Measured:
     """Runs the model on two samples and on three."""
     outputs, heard = [], []
-    with quietly(model):
-        for places in (_TWO, _THREE):
-            with listening() as notes:
-                outputs.append(plain(model(*samples.picked(places))))
-            heard.append(notes)
+    for places in (_TWO, _THREE):
+        with quietly(model), listening() as notes:
+            outputs.append(plain(model(*samples.picked(places))))
+        heard.append(notes)
     return Measured((outputs[0], outputs[1]), (heard[0], heard[1]))
 
 

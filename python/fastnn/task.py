@@ -15,7 +15,7 @@ from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.samples import Samples, check_axis, count_of
 from fastnn.tensor import no_grad
-from fastnn.trial import call, number, training_batch, untouched, validation_batch
+from fastnn.trial import call, number, training_batch, validation_batch
 
 
 class Task:
@@ -63,8 +63,7 @@ class Task:
                 f"fit: drop_last=True leaves nothing of {self.samples.count} samples in batches of {batch_size}"
             )
         if not self.told:
-            with untouched(self.model):
-                axes_of.check(self.model, self.samples, "fit")
+            axes_of.check(self.model, self.samples, "fit")
         training_batch(self.model, self.samples, batch_size, self.loss, self.means(), drop_last)
         if self.validation is not None:
             validation_batch(self.model, self.validation, batch_size, self.loss, self.means())

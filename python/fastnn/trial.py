@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from fastnn import random
 from fastnn.batch_axis import quietly
 from fastnn.losses import Loss
 from fastnn.means import Means, joined
@@ -19,27 +16,7 @@ from fastnn.nn.module import Module
 from fastnn.nn.normalization import _BatchNorm
 from fastnn.samples import Samples, taken
 from fastnn.tensor import Tensor
-
-
-@contextmanager
-def untouched(model: Module) -> Iterator[None]:
-    """Puts back what running the model changes: attributes of its modules, buffers, and the random numbers."""
-    attributes = [(module, dict(vars(module))) for module in model.modules()]
-    buffers = [(array, array.copy()) for _, array in model.named_buffers()]
-    try:
-        with random.using(np.random.default_rng(0)):
-            yield
-    finally:
-        for module, before in attributes:
-            now = vars(module)
-            for name in [name for name in now if name not in before]:
-                del now[name]
-            for name, value in before.items():
-                if now.get(name) is not value or name not in now:
-                    now[name] = value
-        for array, copy in buffers:
-            if array.flags.writeable:
-                np.copyto(array, copy)
+from fastnn.untouched import untouched
 
 
 def number(loss: Any, op: str, tensor: bool = False) -> float:
@@ -96,7 +73,7 @@ def training_batch(model: Module, samples: Samples, size: int, loss: Loss, means
 def validation_batch(model: Module, samples: Samples, size: int, loss: Loss, means: Means) -> None:
     """Runs one batch as validation would. Raises ValueError where that fails."""
     count = min(size, samples.count)
-    with untouched(model), quietly(model):
+    with quietly(model):
         inputs, target = samples.first(count)
         shapes = ", ".join([described(part) for part in samples.inputs])
         try:
