@@ -217,6 +217,6 @@ def test_what_numpy_would_misread_is_refused(function):
     with pytest.raises(TypeError, match=r"sparse matrix .*; write .*\.toarray\(\)"):
         function((scipy.csr_matrix(np.eye(2)), np.zeros(2)))
     pandas = pytest.importorskip("pandas")
-    with pytest.raises(TypeError, match=r"DataFrame of objects: encode name as numbers"):
+    with pytest.raises(TypeError, match=r"DataFrame of objects; encode name as numbers"):
         function(pandas.DataFrame({"name": ["a", "b"], "size": [1, 2]}))
     assert len(list(data.batches(pandas.DataFrame({"a": [1, 2], "b": [1.5, 2]}), 2))) == 1

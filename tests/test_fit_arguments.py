@@ -223,3 +223,20 @@ def test_the_trial_leaves_nothing_behind():
     assert (model.calls, model.state, model.training) == (0, None, True)
     assert all(np.array_equal(value, before[name]) for name, value in model.state_dict().items())
     assert fnn.get_rng_state() == state
+
+
+def test_nothing_to_train():
+    model, x, y = small()
+    with pytest.raises(ValueError, match="fit: the loss depends on nothing that requires a gradient"):
+        fnn.fit(model.requires_grad_(False), x, y)
+    with pytest.raises(ValueError, match="params is empty; does the model have parameters"):
+        fnn.fit(nn.Identity(), x, y)
+
+
+@pytest.mark.parametrize("call", [fnn.fit, fnn.evaluate])
+def test_targets_in_a_column_and_of_ctc(call):
+    model, x, y = small()
+    with pytest.raises(ValueError, match=r"target has \(10, 1\), in a column: write target\.reshape\(-1\)"):
+        call(model, x, y[:, None])
+    with pytest.raises(ValueError, match=r"CTCLoss takes y=\(targets, input_lengths, target_lengths\)"):
+        call(model, x, y, loss=nn.CTCLoss())

@@ -10,7 +10,7 @@ from fastnn import nn
 hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
 settings = hypothesis.settings(
-    max_examples=120,
+    max_examples=300,
     deadline=None,
     derandomize=True,
     database=None,

@@ -149,5 +149,7 @@ def refuse(value: Any, op: str, name: str) -> None:
         raise TypeError(f"{op}: {name} is a sparse matrix ({kind.__name__}); write {name}.toarray()")
     if hasattr(value, "dtypes") and hasattr(value, "columns") and np.asarray(value).dtype == object:
         wrong = [str(column) for column, dtype in value.dtypes.items() if getattr(dtype, "kind", "O") not in "fiub"]
-        hint = f"encode {', '.join(wrong)} as numbers, or leave them out" if wrong else "some values are missing"
-        raise TypeError(f"{op}: {name} is a {kind.__name__} of objects: {hint}; then write {name}.astype('float32')")
+        hint = (
+            f"; encode {', '.join(wrong)} as numbers, or leave them out; then" if wrong else ", such as missing values;"
+        )
+        raise TypeError(f"{op}: {name} is a {kind.__name__} of objects{hint} write {name}.astype('float32')")

@@ -73,13 +73,15 @@ def _checked(given: int, output: Shape, n: int, op: str) -> int:
     axis = given + len(output) if given < 0 else given
     if not 0 <= axis < len(output) or axis == n:
         raise ValueError(
-            f"{op}: class_axis is {given}, but output has shape {output} samples on axis {n}; pass another class_axis"
+            f"{op}: class_axis is {given}, but output has shape {output}, samples on axis {n}; pass another class_axis"
         )
     return axis
 
 
 def _unfit(output: Shape, target: Shape, op: str, given: str) -> ValueError:
     hint = f" with {given}" if given else ""
+    if target[-1:] == (1,):
+        hint += ", in a column: write target.reshape(-1) for (N)"
     return ValueError(
         f"{op}: output has shape {output} but target has {target}{hint}; expected class indices (N) for (N, C), "
         "(N, L) for (N, C, L) or (N, L, C), or shares of the output's shape; class_axis says where the classes are"

@@ -76,7 +76,7 @@ def resolve(loss: str | Callable[..., Any], rule: Rule, op: str) -> Loss:
     if isinstance(layer, MSELoss) and type(layer).forward is MSELoss.forward:
         return Loss(name, lambda o, t, n: _mse(layer, *aligned(o, t, op, name)))
     if isinstance(layer, CTCLoss):
-        return Loss(name, lambda o, t, n: (layer(o, *t), None if layer.reduction == "sum" else n))
+        return Loss(name, lambda o, t, n: (_ctc(layer, o, t, op), None if layer.reduction == "sum" else n))
     counted = getattr(function, "counted", None)
     ignored = getattr(function, "ignore_index", None)
     return Loss(name, lambda o, t, n: (function(o, t), n if counted is None else counted(o, t)), ignored)
@@ -134,6 +134,15 @@ def _last(x: Any, axis: int) -> Any:
     order = [*(i for i in range(x.ndim) if i != axis), axis]
     moved = x if axis == x.ndim - 1 else ops.permute(x, order) if isinstance(x, Tensor) else x.transpose(order)
     return moved.reshape(-1, x.shape[axis])
+
+
+def _ctc(layer: CTCLoss, output: Any, target: Any, op: str) -> Any:
+    if not isinstance(target, tuple) or len(target) != 3:
+        raise ValueError(
+            f"{op}: CTCLoss takes y=(targets, input_lengths, target_lengths), a tuple of three, but y is "
+            f"{described(target)}"
+        )
+    return layer(output, *target)
 
 
 def fitted(target: Any, shape: Sequence[int]) -> Any:

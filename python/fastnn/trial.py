@@ -67,6 +67,8 @@ def training_batch(model: Module, samples: Samples, size: int, loss: Loss, means
             raise
         value, counted = loss.of_batch(output, target, count)
         number(value, "fit", tensor=True)
+        if not value.requires_grad:
+            raise ValueError("fit: the loss depends on nothing that requires a gradient; are all parameters frozen?")
         _measure(samples, output, target, count, counted, means)
 
 
