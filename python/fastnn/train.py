@@ -87,7 +87,8 @@ def fit(
 
     A row has epoch (from 1), loss, the metrics, with validation the same names after "val_", seconds, and
     samples_per_second of the training part. Loss and metrics are means over what counted in the epoch: targets that are
-    not ignored, by their class weights, elements, or samples; a batch in which nothing counts makes no step.
+    not ignored by the loss, by their class weights, elements, or samples; a loss whose reduction is "sum" is added up.
+    A batch in which nothing counts makes no step.
 
     Before the first step a batch of training and of validation data is tried, of which nothing remains. After the first
     backward pass a UserWarning names parameters without a gradient and those that the optimizer does not have.

@@ -213,7 +213,8 @@ class RNN(_Recurrent):
         num_layers: layers above each other, each reading the output of the one below. Default 1.
         nonlinearity: "tanh" (default) or "relu".
         bias: whether to add learned biases. Default True.
-        batch_first: whether x and y are (N, T, features) rather than (T, N, features). Default False.
+        batch_first: whether x and y are (N, T, features) rather than (T, N, features). Default False. ``batch_axis``
+            follows from it: ``fit``, ``evaluate`` and ``predict`` cut samples there.
         dropout: probability of dropping each element of the output of every layer but the last. Default 0.
         bidirectional: whether each layer also walks from the last time step to the first (D = 2). Default False.
 
