@@ -50,7 +50,7 @@ def test_batches_errors():
         data.batches(np.zeros(3), 0)
     with pytest.raises(TypeError, match=r"batch_size is 2\.5"):
         data.batches(np.zeros(3), 2.5)
-    with pytest.raises(ValueError, match="single number"):
+    with pytest.raises(ValueError, match="single value"):
         data.batches(np.float32(3), 1)
     with pytest.raises(ValueError, match="no arrays"):
         data.batches((), 1)
@@ -154,3 +154,69 @@ def test_sequence_errors():
             call()
     with pytest.raises(TypeError, match="float64"):
         data.sequence_batches(np.zeros(10), 5, 1)
+
+
+def test_batches_made_once_serve_every_epoch(rng):
+    x, y = rng.standard_normal((10, 2)), np.arange(10)
+    made = data.batches((x, y), 4, rng=3)
+    assert len(made) == 3
+    passes = [np.concatenate([b for _, b in made]) for _ in range(3)]
+    assert all(np.array_equal(np.sort(order), y) for order in passes)
+    assert not np.array_equal(passes[0], passes[1])
+    again = data.batches((x, y), 4, rng=3)
+    assert all(np.array_equal(np.concatenate([b for _, b in again]), order) for order in passes)
+    both = zip(data.batches(y, 4, shuffle=False), data.batches(y, 4, shuffle=False), strict=True)
+    assert all(np.array_equal(a, b) for a, b in both)
+    for shuffle in (False, True):
+        text = data.sequence_batches(np.arange(104), 5, 4, shuffle=shuffle, rng=1)
+        first, second = list(text), list(text)
+        assert len(first) == len(second) == len(text) == 5
+        assert np.array_equal(first[0][0], second[0][0]) == (not shuffle)
+
+
+def test_a_list_is_ragged_sequences(rng):
+    x = [rng.standard_normal((t, 3)) for t in (4, 2, 5, 1, 3)]
+    y = np.arange(5)
+    seen = []
+    for a, b in data.batches((x, y), 2):
+        assert isinstance(a, list)
+        assert all(part is x[i] for part, i in zip(a, b, strict=True))
+        seen += b.tolist()
+    assert sorted(seen) == y.tolist()
+    assert [len(part) for part in data.batches(x, 2, shuffle=False)] == [2, 2, 1]
+    (a, i), (b, j) = data.split((x, y), 0.4, seed=0)
+    assert all(part is x[k] for part, k in zip(a + b, [*i, *j], strict=True))
+    equal = [np.zeros((4, 3)), np.zeros((4, 3))]  # two sequences, not one array
+    assert [type(part) for part in data.batches(equal, 2)] == [list]
+    assert next(iter(data.batches([1, 2, 3], 3, shuffle=False))).tolist() == [1, 2, 3]
+    assert next(iter(data.batches([[1, 2], [3, 4]], 2, shuffle=False))).shape == (2, 2)
+    assert [part.tolist() for part in next(iter(data.batches([[1, 2], [3]], 2, shuffle=False)))] == [[1, 2], [3]]
+    with pytest.raises(ValueError, match=r"ragged sequences .* has shape \(4, 3\) and .* has \(4,\); .* into a tuple"):
+        data.batches([np.zeros((4, 3)), np.zeros(4)], 2)
+
+
+def test_batches_along_another_axis(rng):
+    x, y, z = rng.standard_normal((4, 7, 2)), np.arange(7), rng.standard_normal((7, 3))
+    for a, b, c in data.batches((x, y, z), 3, batch_axis=(1, 0, 0)):
+        assert a.flags.c_contiguous
+        assert np.array_equal(a, x[:, b])
+        assert np.array_equal(c, z[b])
+    for a, b in data.batches((x, y), 3, batch_axis=1, shuffle=False):
+        assert np.array_equal(a, x[:, b])
+    with pytest.raises(ValueError, match="array 0 has 7 samples on axis 1 but array 1 has 3 on axis 1"):
+        data.batches((x, z), 3, batch_axis=1)
+
+
+@pytest.mark.parametrize("function", [lambda v: data.batches(v, 2), lambda v: data.split(v, 0.5)])
+def test_what_numpy_would_misread_is_refused(function):
+    masked = np.ma.array([1.0, 9999.0], mask=[0, 1])
+    for value in (masked, (np.zeros(2), masked), [masked, np.zeros(2)]):
+        with pytest.raises(TypeError, match=r"masked array; write .*\.filled"):
+            function(value)
+    scipy = pytest.importorskip("scipy.sparse")
+    with pytest.raises(TypeError, match=r"sparse matrix .*; write .*\.toarray\(\)"):
+        function((scipy.csr_matrix(np.eye(2)), np.zeros(2)))
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match=r"DataFrame of objects; encode name as numbers"):
+        function(pandas.DataFrame({"name": ["a", "b"], "size": [1, 2]}))
+    assert len(list(data.batches(pandas.DataFrame({"a": [1, 2], "b": [1.5, 2]}), 2))) == 1

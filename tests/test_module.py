@@ -240,19 +240,14 @@ def test_predict_of_other_models():
     x = np.arange(1200.0).reshape(600, 2)
     model = Probe(lambda x: (x, [x * 2, (x[:, 0],)]))
     y, (double, (first,)) = model.predict(x)
-    assert model.seen == [256, 256, 88]
+    assert model.seen == [2, 3, 256, 256, 88]  # the first two say where the samples lie in the outputs
     assert np.array_equal(y, x)
     assert np.array_equal(double, 2 * x)
     assert np.array_equal(first, x[:, 0])
     for function in (lambda x: x.sum(0), lambda x: x.sum()):  # no batch in the output: all at once
         assert np.array_equal(Probe(function).predict(x), function(x))
-        with pytest.raises(ValueError, match="predict: an output for 100 samples has shape"):
+        with pytest.raises(ValueError, match=r"predict: for 2 samples the output has shape .* batch_size=600 or None"):
             Probe(function).predict(x, 100)
-    model.seen.clear()
-    model.recurrent = Probe(None)
-    model.recurrent.batch_first = False  # axis 0 is time
-    assert np.array_equal(model.predict(x)[0], x)
-    assert model.seen == [600]
     assert model.predict(x[:0])[0].shape == (0, 2)
     ragged = [np.zeros(3), np.zeros(2)]
     assert Probe(len).predict(ragged) == 2

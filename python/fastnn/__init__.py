@@ -5,7 +5,7 @@ from fastnn import callbacks, data, datasets, losses, metrics, nn, ops, optim, s
 from fastnn.algorithms import get_conv_algorithm, set_conv_algorithm
 from fastnn.checkpoint import CheckpointError, load, load_metadata, load_state, save
 from fastnn.explain import Explanation, explain
-from fastnn.random import manual_seed
+from fastnn.random import get_rng_state, manual_seed, set_rng_state
 from fastnn.streaming import Stream
 from fastnn.tensor import Parameter, Tensor, is_grad_enabled, no_grad
 from fastnn.threads import default_num_threads, get_num_threads, set_num_threads, threads
@@ -28,6 +28,7 @@ __all__ = [
     "fit",
     "get_conv_algorithm",
     "get_num_threads",
+    "get_rng_state",
     "is_grad_enabled",
     "load",
     "load_metadata",
@@ -43,6 +44,7 @@ __all__ = [
     "schedules",
     "set_conv_algorithm",
     "set_num_threads",
+    "set_rng_state",
     "show_versions",
     "threads",
 ]

@@ -176,3 +176,23 @@ def single(value: Any, op: str, name: str, minimum: int = 1) -> int:
             raise ValueError(f"{op}: {name} is {value!r}, expected one integer")
         value = value[0]
     return positive_int(value, op, name, minimum)
+
+
+def refuse(value: Any, op: str, name: str) -> None:
+    """Raises TypeError for what NumPy would read without a word as something else: masked arrays, whose masked entries
+    hold rubbish, sparse matrices, and data frames with columns that are not numbers."""
+    kind = type(value)
+    if kind is np.ndarray:
+        return
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{op}: {name} is a masked array; write {name}.filled(...) with what is to stand for masked entries"
+        )
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        raise TypeError(f"{op}: {name} is a sparse matrix ({kind.__name__}); write {name}.toarray()")
+    if hasattr(value, "dtypes") and hasattr(value, "columns") and np.asarray(value).dtype == object:
+        wrong = [str(column) for column, dtype in value.dtypes.items() if getattr(dtype, "kind", "O") not in "fiub"]
+        hint = (
+            f"; encode {', '.join(wrong)} as numbers, or leave them out; then" if wrong else ", such as missing values;"
+        )
+        raise TypeError(f"{op}: {name} is a {kind.__name__} of objects{hint} write {name}.astype('float32')")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from fastnn.nn.module import Module
 from fastnn.optim import Optimizer
+from fastnn.spelling import meant
 
 __all__ = ["Callback", "Checkpoint", "EarlyStopping", "LearningRate", "Run"]
 
@@ -24,7 +27,7 @@ class Run:
     batches: int  # in an epoch
     epoch: int = 0  # from 1
     batch: int = 0  # from 1, in this epoch
-    loss: float = 0.0  # of the last batch
+    loss: float = 0.0  # of the last batch; nan where nothing in it counted
     history: list[dict[str, Any]] = field(default_factory=list)  # finished epochs; the last one at on_epoch_end
     stop: bool = False
 
@@ -60,34 +63,51 @@ class Callback:
         """After the step."""
 
 
-def notify(callbacks: Sequence[Any], hook: str, run: Run) -> None:
-    for callback in callbacks:
-        method = getattr(callback, hook, None)
-        if method is not None:
-            method(run)
+_LOWER = {"deviance", "entropy", "error", "loss", "mae", "mape", "mse", "perplexity", "rmse"}
+_HIGHER = {"accuracy", "acc", "auc", "f1", "iou", "kappa", "precision", "r2", "recall", "score"}
 
 
-class _Monitor(Callback):
+def higher_is_better(monitor: str) -> bool | None:
+    """What "auto" knows: by the last word of a name, as scikit-learn has them; None where it is in no table.
+
+    >>> [higher_is_better(name) for name in ("val_loss", "roc_auc_score", "val_f1", "lr", "neg_log_loss")]
+    [False, True, True, None, None]
+    """
+    words = monitor.removeprefix("val_").lower().split("_")
+    if words[0] == "neg":  # scikit-learn's losses turned round, and names like them
+        return None
+    return True if words[-1] in _HIGHER else False if words[-1] in _LOWER else None
+
+
+class Monitor(Callback):
     """Tells whether a number in the history has improved."""
 
     def __init__(self, monitor: str, min_delta: float, mode: str) -> None:
+        name = type(self).__name__
         if mode not in ("auto", "min", "max"):
-            raise ValueError(f"{type(self).__name__}: mode is {mode!r}, expected 'auto', 'min' or 'max'")
+            raise ValueError(f"{name}: mode is {mode!r}, expected 'auto', 'min' or 'max'")
+        if not isinstance(monitor, str):  # mypy does not see callers without types
+            raise TypeError(f"{name}: monitor is {monitor!r}, expected a name in the history, such as 'val_loss'")
+        known = higher_is_better(monitor)
+        if mode == "auto" and monitor and known is None:
+            raise ValueError(f"{name}: is a higher {monitor!r} better, or a lower one? Pass mode='max' or mode='min'")
         self.monitor = monitor
         self.min_delta = abs(min_delta)
-        self.higher = mode == "max" or (mode == "auto" and monitor.endswith("accuracy"))
+        self.higher = mode == "max" or (mode == "auto" and bool(known))
         self.best: float | None = None
 
-    def on_train_begin(self, run: Run) -> None:
-        self.best = None
+    def check_names(self, names: Collection[str]) -> None:
+        """Raises ValueError where the history will not have the number."""
+        if self.monitor and self.monitor not in names:
+            lacks = self.monitor.startswith("val_") and not any(name.startswith("val_") for name in names)
+            hint = "; give fit validation_data or validation_split" if lacks else meant(self.monitor, names)
+            raise ValueError(
+                f"{type(self).__name__}: {self.monitor!r} is not in the history, which has {', '.join(names)}{hint}"
+            )
 
     def improved(self, run: Run) -> bool:
         row = run.history[-1]
-        if self.monitor not in row:
-            hint = "; give fit validation_data or validation_split" if self.monitor.startswith("val_") else ""
-            raise ValueError(
-                f"{type(self).__name__}: {self.monitor!r} is not in the history, which has {', '.join(row)}{hint}"
-            )
+        self.check_names(list(row))
         value = row[self.monitor]
         if self.best is None:
             better = value == value
@@ -100,7 +120,7 @@ class _Monitor(Callback):
         return bool(better)
 
 
-class EarlyStopping(_Monitor):
+class EarlyStopping(Monitor):
     """Ends training when a number has not improved for some epochs.
 
     Args:
@@ -109,9 +129,11 @@ class EarlyStopping(_Monitor):
         min_delta: what counts as an improvement at least. Default 0: any.
         restore_best: whether the model gets the weights of its best epoch back when training ends, for whatever
             reason. Default False.
-        mode: "min", "max", or "auto" (default): higher is better for names that end in "accuracy".
+        mode: "min", "max", or "auto" (default), which knows names that end in accuracy, auc, f1, iou, kappa, precision,
+            r2, recall or score (higher is better), deviance, entropy, error, loss, mae, mape, mse, perplexity or rmse.
 
-    ``best`` and ``best_epoch`` tell what was found. Raises ValueError when the history has no such number.
+    ``best`` and ``best_epoch`` tell what was found in the last call of ``fit``; each begins anew. Raises ValueError for
+    a name that "auto" does not know, and when the history has no such number.
 
     >>> from fastnn.callbacks import EarlyStopping
     >>> stop = EarlyStopping("val_accuracy", patience=3, restore_best=True)
@@ -126,6 +148,8 @@ class EarlyStopping(_Monitor):
         mode: str = "auto",
     ) -> None:
         super().__init__(monitor, min_delta, mode)
+        if isinstance(patience, bool) or not isinstance(patience, int):
+            raise TypeError(f"EarlyStopping: patience is {patience!r}, expected an integer")
         if patience < 1:
             raise ValueError(f"EarlyStopping: patience is {patience}, expected at least 1")
         self.patience = patience
@@ -134,8 +158,7 @@ class EarlyStopping(_Monitor):
         self._state: dict[str, Any] | None = None
 
     def on_train_begin(self, run: Run) -> None:
-        super().on_train_begin(run)
-        self.best_epoch, self._state = 0, None
+        self.best, self.best_epoch, self._state = None, 0, None
 
     def on_epoch_end(self, run: Run) -> None:
         if self.improved(run):
@@ -150,15 +173,18 @@ class EarlyStopping(_Monitor):
             self._state = None
 
 
-class Checkpoint(_Monitor):
+class Checkpoint(Monitor):
     """Saves the model whenever a number has improved, by ``fastnn.save``: the file is the old or the new one, whole.
 
     Args:
         path: the file, replaced each time.
         monitor: the number, by its name in the history, or None: save after every epoch. Default "val_loss".
-        mode: "min", "max", or "auto" (default): higher is better for names that end in "accuracy".
+        mode: "min", "max", or "auto" (default), see EarlyStopping.
 
-    Raises ValueError when the history has no such number.
+    ``best`` is the best number of all calls of ``fit`` with this object: training that goes on replaces no better file.
+    A new Checkpoint knows of none and replaces a file that is there; set its ``best`` to go on from one. The file is
+    the model's; training needs more to go on: ``fnn.save({"model": model.state_dict(), "optimizer":
+    optimizer.state_dict(), "rng": fnn.get_rng_state()}, path)``. Raises ValueError as EarlyStopping.
 
     >>> from fastnn.callbacks import Checkpoint
     >>> save = Checkpoint("best.safetensors", monitor="val_accuracy")
@@ -181,13 +207,16 @@ class LearningRate(Callback):
     Args:
         schedule: function from the epoch to a factor, such as those of fastnn.schedules.
 
-    The history gets the rate of the first group as "lr". Training over, the rates are what they were before.
+    The history gets the rate of the first group as "lr". Training over, the rates are what they were before. Raises
+    TypeError for a schedule that is no function, ValueError for a factor that is negative or no number.
 
     >>> from fastnn.callbacks import LearningRate
     >>> halve_each_epoch = LearningRate(lambda epoch: 0.5**epoch)
     """
 
     def __init__(self, schedule: Callable[[int], float]) -> None:
+        if not callable(schedule):
+            raise TypeError(f"LearningRate: schedule is {schedule!r}, expected a function from the epoch to a factor")
         self.schedule = schedule
         self._start: list[float] = []
 
@@ -195,7 +224,11 @@ class LearningRate(Callback):
         self._start = [group["lr"] for group in run.optimizer.param_groups]
 
     def on_epoch_begin(self, run: Run) -> None:
-        factor = self.schedule(run.epoch - 1)
+        factor: Any = self.schedule(run.epoch - 1)
+        if not isinstance(factor, (int, float, np.number)) or not 0 <= factor < math.inf:
+            raise ValueError(
+                f"LearningRate: schedule({run.epoch - 1}) is {factor!r}, expected a finite number of at least 0"
+            )
         for group, lr in zip(run.optimizer.param_groups, self._start, strict=True):
             group["lr"] = lr * factor
 
@@ -205,56 +238,3 @@ class LearningRate(Callback):
     def on_train_end(self, run: Run) -> None:
         for group, lr in zip(run.optimizer.param_groups, self._start, strict=False):  # empty if never begun
             group["lr"] = lr
-
-
-def _numbers(row: dict[str, Any]) -> dict[str, str]:
-    hidden = ("epoch", "seconds", "samples_per_second")
-    return {name: f"{value:.4g}" for name, value in row.items() if name not in hidden}
-
-
-class Lines(Callback):
-    """One line of text per epoch."""
-
-    def __init__(self, write: Callable[[str], Any]) -> None:
-        self.write = write
-
-    def on_epoch_end(self, run: Run) -> None:
-        row = run.history[-1]
-        numbers = "  ".join(f"{name} {text}" for name, text in _numbers(row).items())
-        speed = f"{row['seconds']:.1f} s  {row['samples_per_second']:,.0f} samples/s"
-        self.write(f"epoch {run.epoch}/{run.epochs}  {numbers}  {speed}")
-
-
-class Bars(Callback):
-    """A tqdm bar per epoch."""
-
-    def __init__(self, tqdm: Any) -> None:
-        self.tqdm = tqdm
-        self.bar: Any = None
-
-    def on_epoch_begin(self, run: Run) -> None:
-        self.bar = self.tqdm(total=run.batches, desc=f"epoch {run.epoch}/{run.epochs}", unit="batch")
-
-    def on_batch_end(self, run: Run) -> None:
-        self.bar.set_postfix(loss=f"{run.loss:.4g}", refresh=False)
-        self.bar.update()
-
-    def on_epoch_end(self, run: Run) -> None:
-        self.bar.set_postfix(_numbers(run.history[-1]))
-        self.on_train_end(run)
-
-    def on_train_end(self, run: Run) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
-
-
-def progress_callback(progress: bool | Callable[[str], Any]) -> Callback:
-    """Bars where tqdm is installed, else a line per epoch to stderr; or a line to the function given."""
-    if callable(progress):
-        return Lines(progress)
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        return Lines(lambda line: sys.stderr.write(line + "\n"))
-    return Bars(tqdm)

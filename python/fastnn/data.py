@@ -1,4 +1,4 @@
-"""Data on its way to a model: batches over arrays, a split, and text as sequences of character indices."""
+"""Data on its way to a model: batches over arrays, a split, windows of sequences, and characters as indices."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from fastnn import random
 from fastnn.arrays import as_indices, positive_int
+from fastnn.samples import Part, as_part, axis_of, check_counts, cut, taken
+from fastnn.vocabulary import Vocabulary
 
-Array = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
 
 __all__ = ["Vocabulary", "batches", "sequence_batches", "split", "windows"]
@@ -22,37 +23,79 @@ def _generator(rng: Any) -> np.random.Generator:
     return random.generator() if rng is None else np.random.default_rng(rng)
 
 
-def _same_length(arrays: Any, name: str) -> tuple[tuple[Array, ...], int]:
-    given = tuple(np.asarray(a) for a in arrays) if isinstance(arrays, tuple) else (np.asarray(arrays),)
-    for i, a in enumerate(given):
-        if a.ndim == 0:
-            raise ValueError(f"{name}: array {i} is a single number, expected axis 0 to be the samples")
-        if len(a) != len(given[0]):
-            raise ValueError(f"{name}: array 0 has {len(given[0])} samples but array {i} has {len(a)}")
-    if not given:
-        raise ValueError(f"{name}: no arrays were given")
-    return given, len(given[0])
+def _parts(arrays: Any, batch_axis: Any, op: str) -> tuple[list[Part], list[int], int]:
+    """The arrays, the axes of their samples, and how many samples there are."""
+    names = [f"array {i}" for i in range(len(arrays) if isinstance(arrays, tuple) else 1)]
+    given = arrays if isinstance(arrays, tuple) else (arrays,)
+    parts = [as_part(value, op, name) for value, name in zip(given, names, strict=True)]
+    several = isinstance(batch_axis, tuple)
+    if several and len(batch_axis) != len(parts):
+        raise ValueError(f"{op}: batch_axis is {batch_axis!r}, expected one for each of {len(parts)} arrays")
+    wanted = batch_axis if several else [batch_axis] * len(parts)
+    axes = [axis_of(part, positive_int(axis, op, "batch_axis", 0)) for part, axis in zip(parts, wanted, strict=True)]
+    return parts, axes, check_counts(parts, axes, names, op)
 
 
-def _rows(a: Array, index: Indices) -> Array:
-    """a[index], C-contiguous; only those rows are read."""
-    return a.take(index, axis=0) if a.flags.c_contiguous else np.ascontiguousarray(a[index])
+class Batches:
+    """What ``batches`` returns: goes over the samples anew whenever it is iterated. ``len()`` is that of batches."""
+
+    def __init__(
+        self,
+        parts: list[Part],
+        axes: list[int],
+        count: int,
+        size: int,
+        rng: np.random.Generator | None,
+        shuffle: bool,
+        drop_last: bool,
+        several: bool,
+    ) -> None:
+        self._parts, self._axes, self._size, self._rng = parts, axes, size, rng
+        self._count, self._shuffle, self._several = count, shuffle, several
+        self._stop = count - count % size if drop_last else count
+
+    def __len__(self) -> int:
+        return -(-self._stop // self._size)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._from(_generator(self._rng).permutation(self._count) if self._shuffle else None)
+
+    def _from(self, order: Indices | None) -> Iterator[Any]:
+        for start in range(0, self._stop, self._size):
+            end = min(start + self._size, self._stop)
+            batch = tuple(
+                _contiguous(cut(part, axis, start, end)) if order is None else taken(part, axis, order[start:end])
+                for part, axis in zip(self._parts, self._axes, strict=True)
+            )
+            yield batch if self._several else batch[0]
+
+
+def _contiguous(part: Part) -> Part:
+    return part if isinstance(part, list) else np.ascontiguousarray(part)
 
 
 def batches(
-    arrays: Any, batch_size: int, rng: Any = None, shuffle: bool = True, drop_last: bool = False
-) -> Iterator[Any]:
-    """Goes once over arrays, ``batch_size`` samples at a time.
+    arrays: Any,
+    batch_size: int,
+    rng: Any = None,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    batch_axis: int | tuple[int, ...] = 0,
+) -> Batches:
+    """Goes over arrays, ``batch_size`` samples at a time; again, in another order, whenever it is iterated.
 
     Args:
-        arrays: one array or a tuple of arrays; axis 0 of each is the samples. Only the rows of a batch are read.
+        arrays: one array, or a tuple of arrays; a list is ragged sequences (T_n, ...), of which batches are lists too.
         batch_size: samples in a batch, at least 1; the last batch may be smaller.
-        rng: numpy Generator or seed for the order. Default None: the generator of ``fnn.manual_seed``.
+        rng: numpy Generator or seed for the orders. Default None: the generator of ``fnn.manual_seed``.
         shuffle: whether the samples come in random order. Default True.
         drop_last: whether a smaller last batch is left out. Default False.
+        batch_axis: on which axis the samples lie; arrays with fewer axes have them on axis 0. Or one for each array.
+            Default 0.
 
-    Yields an array for one array, a tuple for a tuple; C-contiguous. Raises ValueError when lengths differ or
-    batch_size is below 1.
+    Returns an object to iterate over, with ``len()``: an array for one array, a tuple for a tuple; C-contiguous. Only
+    the samples of a batch are read. Raises ValueError when lengths differ or batch_size is below 1, TypeError for
+    sparse and masked arrays.
 
     >>> import numpy as np
     >>> from fastnn import data
@@ -61,28 +104,17 @@ def batches(
     [[0, 1], [2, 3]] [0, 1]
     [[4, 5]] [2]
     """
-    given, samples = _same_length(arrays, "batches")
+    parts, axes, count = _parts(arrays, batch_axis, "batches")
     size = positive_int(batch_size, "batches", "batch_size")
-    order = _generator(rng).permutation(samples) if shuffle else None
-    stop = samples - samples % size if drop_last else samples
-
-    def generate() -> Iterator[Any]:
-        for start in range(0, stop, size):
-            end = min(start + size, stop)
-            if order is None:
-                batch = tuple(np.ascontiguousarray(a[start:end]) for a in given)
-            else:
-                batch = tuple(_rows(a, order[start:end]) for a in given)
-            yield batch if isinstance(arrays, tuple) else batch[0]
-
-    return generate()
+    generator = None if rng is None else np.random.default_rng(rng)
+    return Batches(parts, axes, count, size, generator, bool(shuffle), bool(drop_last), isinstance(arrays, tuple))
 
 
 def split(arrays: Any, fraction: float, seed: Any = None) -> tuple[Any, Any]:
     """Parts arrays into two at random: (1 - fraction) of the samples and ``fraction`` of them, rows kept together.
 
     Args:
-        arrays: one array or a tuple of arrays; axis 0 of each is the samples.
+        arrays: one array or a tuple of arrays; axis 0 of each is the samples. A list is ragged sequences.
         fraction: what part goes to the second result, above 0 and below 1; both get at least one sample.
         seed: numpy Generator or seed. Default None: the generator of ``fnn.manual_seed``.
 
@@ -95,72 +127,18 @@ def split(arrays: Any, fraction: float, seed: Any = None) -> tuple[Any, Any]:
     >>> len(y), len(y_test)
     (8, 2)
     """
-    given, samples = _same_length(arrays, "split")
+    given, axes, samples = _parts(arrays, 0, "split")
     if not 0 < fraction < 1:
         raise ValueError(f"split: fraction is {fraction}, expected above 0 and below 1")
     if samples < 2:
         raise ValueError(f"split: {samples} samples cannot be split")
     order = _generator(seed).permutation(samples)
     first = min(max(samples - round(samples * fraction), 1), samples - 1)
-    parts = [tuple(_rows(a, index) for a in given) for index in (order[:first], order[first:])]
+    parts = [
+        tuple(taken(part, axis, index) for part, axis in zip(given, axes, strict=True))
+        for index in (order[:first], order[first:])
+    ]
     return (parts[0], parts[1]) if isinstance(arrays, tuple) else (parts[0][0], parts[1][0])
-
-
-class Vocabulary:
-    """The characters of a text, sorted, each with its index.
-
-    Args:
-        text: any text that has them all.
-
-    ``alphabet`` is the string of the characters; ``len()`` says how many. Raises ValueError for an empty text.
-
-    >>> from fastnn import data
-    >>> vocabulary = data.Vocabulary("hello")
-    >>> vocabulary.alphabet, vocabulary.encode("hole"), vocabulary.decode([1, 0])
-    ('ehlo', array([1, 3, 2, 0]), 'he')
-    """
-
-    def __init__(self, text: str) -> None:
-        self._codes = np.unique(_codes(text))
-        if not len(self._codes):
-            raise ValueError("Vocabulary: the text is empty")
-        self.alphabet = _text(self._codes)
-
-    def __len__(self) -> int:
-        return len(self._codes)
-
-    def __repr__(self) -> str:
-        return f"Vocabulary({self.alphabet!r})"
-
-    def encode(self, text: str) -> Indices:
-        """The index of each character, int64. Raises ValueError for a character that is not in the alphabet."""
-        codes = _codes(text)
-        ids = np.minimum(np.searchsorted(self._codes, codes), len(self) - 1)
-        unknown = np.flatnonzero(self._codes[ids] != codes)
-        if len(unknown):
-            at = int(unknown[0])
-            raise ValueError(
-                f"Vocabulary: {text[at]!r} at position {at} is not one of the {len(self)} characters known"
-            )
-        return ids.astype(np.int64)
-
-    def decode(self, ids: Any) -> str:
-        """The text of an array or list of indices, read in order. Raises ValueError for an index out of range."""
-        index = as_indices(ids if len(ids) else np.zeros(0, np.int64), "Vocabulary", "ids").reshape(-1)
-        wrong = index[(index < 0) | (index >= len(self))]
-        if len(wrong):
-            raise ValueError(f"Vocabulary: index {wrong[0]} is out of range for {len(self)} characters")
-        return _text(self._codes[index])
-
-
-def _codes(text: str) -> npt.NDArray[np.uint32]:
-    if not isinstance(text, str):
-        raise TypeError(f"Vocabulary: text is a {type(text).__name__}, expected a string")
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-
-
-def _text(codes: npt.NDArray[np.uint32]) -> str:
-    return codes.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def _sequence(ids: Any, steps: int, name: str) -> Indices:
@@ -196,10 +174,39 @@ def windows(ids: Any, steps: int, stride: int | None = None) -> tuple[Indices, I
     return np.ascontiguousarray(views[:, :-1]), np.ascontiguousarray(views[:, 1:])
 
 
-def sequence_batches(
-    ids: Any, steps: int, batch_size: int, shuffle: bool = False, rng: Any = None
-) -> Iterator[tuple[Indices, Indices]]:
-    """Goes once over a sequence for next-step prediction, time first.
+class SequenceBatches:
+    """What ``sequence_batches`` returns: goes over the sequence anew whenever it is iterated."""
+
+    def __init__(
+        self, sequence: Indices, steps: int, size: int, shuffle: bool, rng: np.random.Generator | None
+    ) -> None:
+        self._sequence, self._steps, self._size, self._shuffle, self._rng = sequence, steps, size, shuffle, rng
+        self._length = (len(sequence) - 1) // size  # of a stream
+        if len(self) == 0:
+            raise ValueError(f"sequence_batches: {len(sequence)} ids are too few for {size} streams of {steps} steps")
+
+    def __len__(self) -> int:
+        return self._length // self._steps
+
+    def __iter__(self) -> Iterator[tuple[Indices, Indices]]:
+        count, size, steps = len(self), self._size, self._steps
+        starts = np.arange(size) * self._length + np.arange(count)[:, None] * steps  # (batch, n)
+        if self._shuffle:
+            generator = _generator(self._rng)
+            spare = len(self._sequence) - 1 - count * size * steps
+            first = generator.integers(min(spare, steps - 1) + 1)
+            starts = first + generator.permutation(count * size).reshape(count, size) * steps
+        return self._from(starts)
+
+    def _from(self, starts: Indices) -> Iterator[tuple[Indices, Indices]]:
+        offsets = np.arange(self._steps)[:, None]
+        for start in starts:
+            index = start + offsets  # (T, N)
+            yield self._sequence[index], self._sequence[index + 1]
+
+
+def sequence_batches(ids: Any, steps: int, batch_size: int, shuffle: bool = False, rng: Any = None) -> SequenceBatches:
+    """Goes over a sequence for next-step prediction, time first; again whenever it is iterated.
 
     Args:
         ids: (length), integers.
@@ -210,9 +217,9 @@ def sequence_batches(
         shuffle: see batch_size. Default False.
         rng: numpy Generator or seed, used to shuffle. Default None: the generator of ``fnn.manual_seed``.
 
-    Yields (x, y), both (T, N) int64 and C-contiguous; y[t, n] follows x[t, n] in the sequence. What does not fill a
-    batch is left out; shuffled, the windows start at a random place among the first T, so it is not always the same.
-    Raises ValueError when ids is too short for one batch.
+    Returns an object to iterate over, with ``len()``: (x, y), both (T, N) int64 and C-contiguous; y[t, n] follows
+    x[t, n] in the sequence. What does not fill a batch is left out; shuffled, the windows start at a random place among
+    the first T, so it is not always the same. Raises ValueError when ids is too short for one batch.
 
     >>> from fastnn import data
     >>> for x, y in data.sequence_batches([0, 1, 2, 3, 4, 5, 6, 7, 8], 2, 2):
@@ -222,21 +229,5 @@ def sequence_batches(
     """
     sequence = _sequence(ids, steps, "sequence_batches")
     size = positive_int(batch_size, "sequence_batches", "batch_size")
-    generator = _generator(rng) if shuffle else None
-    length = (len(sequence) - 1) // size  # of a stream
-    count = length // steps
-    if count == 0:
-        raise ValueError(f"sequence_batches: {len(sequence)} ids are too few for {size} streams of {steps} steps")
-    starts = np.arange(size) * length + np.arange(count)[:, None] * steps  # (batch, n)
-    if generator is not None:
-        spare = len(sequence) - 1 - count * size * steps
-        first = generator.integers(min(spare, steps - 1) + 1)
-        starts = first + generator.permutation(count * size).reshape(count, size) * steps
-
-    def generate() -> Iterator[tuple[Indices, Indices]]:
-        offsets = np.arange(steps)[:, None]
-        for start in starts:
-            index = start + offsets  # (T, N)
-            yield sequence[index], sequence[index + 1]
-
-    return generate()
+    generator = None if rng is None else np.random.default_rng(rng)
+    return SequenceBatches(sequence, steps, size, bool(shuffle), generator)

@@ -1,150 +1,169 @@
-"""What ``fit`` and ``evaluate`` measure: losses and metrics by name, fitted to the shapes of outputs and targets."""
+"""Metrics of ``fit`` and ``evaluate``: by name, and functions as scikit-learn and Keras have them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fastnn import losses
-from fastnn.tensor import Tensor
+from fastnn.classes import Rule, labels
+from fastnn.losses import aligned, class_loss, fitted
+from fastnn.nests import described
+from fastnn.nn.loss import CrossEntropyLoss
+from fastnn.spelling import meant
 
 Array = npt.NDArray[Any]
 
+__all__ = ["METRICS", "Metric", "get", "of_labels"]
+
 
 class Metric(NamedTuple):
-    """A name, the mean over one batch, and what is made of the mean over all."""
+    """A name and a way to measure: of each batch, a sum and how much counted; or of everything at once.
+
+    The first have ``of_batch`` (output, target, rule) and what is made of the mean over all that counted, the others
+    ``of_all`` (target, prediction, rule).
+    """
 
     name: str
-    of_batch: Callable[[Array, Array], float]
+    of_batch: Callable[[Array, Array, Rule], tuple[float, float]] | None = None
     of_mean: Callable[[float], float] = float
-    on_all: bool = False  # may be no mean over samples: evaluate() calls it once, on everything
-
-
-def class_axis(output: tuple[int, ...], target: tuple[int, ...]) -> int | None:
-    """The axis of ``output`` that ``target``, class indices, lacks; None where the shapes do not fit.
-
-    (N, C) has classes on axis 1. In (N, T, C) they are looked for last, and then on axis 1: (N, C, L). In images
-    (N, C, H, W) the other way round, as torch has them.
-    """
-    if len(target) != len(output) - 1 or len(output) < 1:
-        return None
-    last, second = target == output[:-1], len(output) > 2 and target == output[:1] + output[2:]
-    if second and (len(output) > 3 or not last):
-        return 1
-    return len(output) - 1 if last else None
-
-
-def cross_entropy(output: Any, target: Array) -> Any:
-    """losses.cross_entropy, with the classes of (N, T, C) on the last axis."""
-    if target.dtype.kind in "iu" and len(output.shape) > 2:
-        axis = class_axis(output.shape, target.shape)
-        if axis == len(output.shape) - 1:
-            return losses.cross_entropy(output.reshape(-1, output.shape[-1]), target.reshape(-1))
-    return losses.cross_entropy(output, target)
-
-
-def _squeezed(shape: tuple[int, ...], target: Array) -> Array:
-    """A target (N) for an output (N, 1), rather than the (N, N) of broadcasting."""
-    return target.reshape(shape) if shape == (*target.shape, 1) else target
-
-
-def mse(output: Any, target: Array) -> Any:
-    """losses.mse_loss; a target (N) goes with an output (N, 1)."""
-    return losses.mse_loss(output, _squeezed(output.shape, target))
-
-
-def loss_function(loss: str | Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """The loss of that name as fit uses it, or the function itself."""
-    function = losses.get(loss)
-    if loss == "cross_entropy":
-        return cross_entropy
-    return mse if function is losses.mse_loss else function
+    of_all: Callable[[Any, Any, Rule], Any] | None = None
 
 
 def _difference(output: Array, target: Array, name: str) -> npt.NDArray[np.float64]:
-    target = _squeezed(output.shape, target)
+    target = fitted(target, output.shape)
     if output.shape != target.shape:
         raise ValueError(f"{name}: output has shape {output.shape} but target has {target.shape}")
     return np.subtract(output, target, dtype=np.float64)
 
 
-def _mse(output: Array, target: Array) -> float:
-    return float(np.mean(np.square(_difference(output, target, "mse"))))
+def _mse(output: Array, target: Array, rule: Rule) -> tuple[float, float]:
+    return float(np.sum(np.square(_difference(output, target, "mse")))), output.size
 
 
-def _mae(output: Array, target: Array) -> float:
-    return float(np.mean(np.abs(_difference(output, target, "mae"))))
+def _mae(output: Array, target: Array, rule: Rule) -> tuple[float, float]:
+    return float(np.sum(np.abs(_difference(output, target, "mae")))), output.size
 
 
-def _accuracy(output: Array, target: Array) -> float:
-    axis = class_axis(output.shape, target.shape)
-    if axis is None and output.shape == target.shape and output.ndim > 1:  # probabilities or one-hot
-        axis, target = 1, target.argmax(1)
-    if axis is None:
-        raise ValueError(f"accuracy: output has shape {output.shape} but target has {target.shape}")
-    counted = target >= 0  # cross_entropy's ignore_index is negative
-    return float(np.mean((output.argmax(axis) == target)[counted])) if counted.any() else math.nan
+def _accuracy(output: Array, target: Array, rule: Rule) -> tuple[float, float]:
+    wanted, predicted = labels(output, target, rule, 0.5, "accuracy")
+    return float(np.count_nonzero(wanted == predicted)), wanted.size
 
 
-def _cross_entropy(output: Array, target: Array) -> float:
-    return float(cross_entropy(output, target))
+def _perplexity(output: Array, target: Array, rule: Rule) -> tuple[float, float]:
+    mean, counted = class_loss(CrossEntropyLoss(ignore_index=rule.ignore_index), output, target, rule, "perplexity")
+    return (float(mean) * counted if counted else 0.0), counted or 0.0
 
 
-def _perplexity(mean: float) -> float:
-    return math.exp(min(mean, 700.0))
+def _exp(mean: float) -> float:
+    return math.exp(mean) if mean < 709 else math.inf
 
 
 METRICS = {
     "accuracy": Metric("accuracy", _accuracy),
     "mae": Metric("mae", _mae),
     "mse": Metric("mse", _mse),
-    "perplexity": Metric("perplexity", _cross_entropy, _perplexity),
+    "perplexity": Metric("perplexity", _perplexity, _exp),
 }
 
 
-def get(metrics: Iterable[str | Callable[[Array, Array], Any]]) -> list[Metric]:
-    """Names and functions ``metric(output, target)`` of arrays as Metrics. Raises ValueError for unknown names."""
-    if isinstance(metrics, str) or callable(metrics):
-        raise TypeError(f"metrics is {metrics!r}, expected a list of names or functions")
-    found = []
+class _OfLabels:
+    """What ``of_labels`` returns."""
+
+    def __init__(self, function: Callable[..., Any], threshold: float, options: dict[str, Any]) -> None:
+        self.function, self.threshold, self.options = function, threshold, options
+        self.__name__ = _name(function)
+
+    def of(self, target: Any, prediction: Any, rule: Rule) -> Any:
+        wanted, predicted = labels(np.asarray(prediction), np.asarray(target), rule, self.threshold, self.__name__)
+        return self.function(wanted, predicted, **self.options)
+
+    def __call__(self, target: Any, prediction: Any) -> Any:
+        return self.of(target, prediction, Rule())
+
+
+def of_labels(function: Callable[..., Any], threshold: float = 0.5, **options: Any) -> Callable[[Any, Any], Any]:
+    """A metric of labels, such as scikit-learn's, as a metric for ``fit`` and ``evaluate``.
+
+    Args:
+        function: of (labels, predicted labels), both (K) integers: those of all targets that count.
+        threshold: where an output is one score per target, scores above it are class 1. Default 0.5; for scores whose
+            sign decides, 0.
+        options: for ``function``, by name.
+
+    The predicted label is that of the largest score. Targets of ignore_index (of the loss, else -100) do not count.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> def hits(target, prediction):
+    ...     return int((target == prediction).sum())
+    >>> scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    >>> fnn.evaluate(fnn.nn.Identity(), scores, [0, 1, 1], metrics=[fnn.metrics.of_labels(hits)])["hits"]
+    2.0
+    """
+    if not callable(function):
+        raise TypeError(f"of_labels: function is {function!r}, expected a function of labels and predicted labels")
+    return _OfLabels(function, threshold, options)
+
+
+def _name(function: Any) -> str:
+    inner = getattr(function, "func", function)  # functools.partial
+    return str(getattr(inner, "__name__", type(function).__name__))
+
+
+def _of_function(function: Callable[..., Any]) -> Metric:
+    if isinstance(function, _OfLabels):
+        return Metric(function.__name__, of_all=function.of)
+    return Metric(_name(function), of_all=lambda target, prediction, rule: function(target, prediction))
+
+
+def get(metrics: Any) -> list[Metric]:
+    """Names and functions ``metric(target, prediction)`` of arrays as Metrics.
+
+    Raises ValueError for unknown names and names that occur twice, TypeError for what is no list of them.
+    """
+    if isinstance(metrics, (str, bytes)) or callable(metrics) or not isinstance(metrics, Iterable):
+        shown = repr(metrics) if isinstance(metrics, str) else _name(metrics)
+        raise TypeError(f"metrics is {metrics!r}, expected a list of names or functions: write metrics=[{shown}]")
+    found: list[Metric] = []
     for metric in metrics:
-        if callable(metric):
-            found.append(Metric(getattr(metric, "__name__", type(metric).__name__), metric, on_all=True))
-        elif metric in METRICS:
+        if isinstance(metric, type):
+            raise TypeError(f"metrics holds the class {metric.__name__}, expected names or functions")
+        if isinstance(metric, Metric):
+            found.append(metric)
+        elif callable(metric):
+            found.append(_of_function(metric))
+        elif isinstance(metric, str) and metric in METRICS:
             found.append(METRICS[metric])
+        elif isinstance(metric, str):
+            known = ", ".join(METRICS)
+            raise ValueError(
+                f"metric {metric!r} is not known, expected one of {known} or a function{meant(metric, METRICS)}"
+            )
         else:
-            raise ValueError(f"metric {metric!r} is not known, expected one of {', '.join(METRICS)} or a function")
+            raise TypeError(f"metrics holds {metric!r}, expected one of {', '.join(METRICS)} or a function")
     names = [metric.name for metric in found]
     if len(set(names)) < len(names) or "loss" in names:
         raise ValueError(f"metrics are named {', '.join(names)}: each needs a name of its own, other than loss")
     return found
 
 
-class Means:
-    """Loss and metrics averaged over batches, each batch with the weight of its samples."""
-
-    def __init__(self, metrics: Sequence[Metric]) -> None:
-        self.metrics = metrics
-        self.sums = [0.0] * (len(metrics) + 1)
-        self.samples = 0
-
-    def add(self, loss: float, output: Any, target: Array, samples: int) -> None:
-        self.samples += samples
-        self.sums[0] += loss * samples
-        for i, metric in enumerate(self.metrics, 1):
-            self.sums[i] += float(metric.of_batch(plain(output), target)) * samples
-
-    def result(self) -> dict[str, float]:
-        loss, *means = [total / self.samples for total in self.sums]
-        return {"loss": loss} | {m.name: m.of_mean(mean) for m, mean in zip(self.metrics, means, strict=True)}
-
-
-def plain(output: Any) -> Any:
-    """A Tensor's array; a tuple of them for a model with several outputs."""
-    if isinstance(output, (tuple, list)):
-        return tuple(plain(part) for part in output)
-    return output.data if isinstance(output, Tensor) else output
+def of_all(metric: Metric, target: Any, prediction: Any, rule: Rule, op: str) -> float:
+    """A metric of everything at once. Raises ValueError that names it where it fails."""
+    assert metric.of_all is not None
+    if isinstance(prediction, list) or (isinstance(target, list) and isinstance(prediction, np.ndarray)):
+        prediction, target = aligned(prediction, target, op, metric.name)
+    if isinstance(target, np.ndarray) and isinstance(prediction, np.ndarray):
+        prediction = fitted(prediction, target.shape)
+    try:
+        value = np.asarray(metric.of_all(target, prediction, rule))
+    except (IndexError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{op}: metric {metric.name}(target, prediction), target of {described(target)}, prediction of "
+            f"{described(prediction)}, says: {error}; one of labels is written fnn.metrics.of_labels({metric.name})"
+        ) from error
+    if value.size != 1 or value.dtype.kind not in "fiub":
+        raise ValueError(f"{op}: metric {metric.name} returned {described(value)}, expected a number")
+    return float(value.item())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from fastnn import _core
 from fastnn.optimizer import Optimizer, Range
@@ -36,6 +36,7 @@ class SGD(Optimizer):
     """
 
     _state_names = ("momentum_buffer",)
+    _counts_steps = False
 
     def __init__(
         self,
@@ -57,6 +58,9 @@ class SGD(Optimizer):
             raise ValueError(f"SGD: momentum is {group['momentum']}, expected at least 0")
         if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
             raise ValueError("SGD: nesterov needs a momentum above 0 and a dampening of 0")
+
+    def _needed(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return self._state_names if group["momentum"] else ()
 
     def _options(self, group: dict[str, Any], count: int) -> Range:
         lr, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
@@ -91,6 +95,7 @@ class Adam(Optimizer):
 
     _state_names = ("exp_avg", "exp_avg_sq")
     _decoupled = False
+    _kind: ClassVar[dict[str, Any]] = {"amsgrad": False, "decoupled_weight_decay": False}
 
     def __init__(
         self,
@@ -138,6 +143,7 @@ class AdamW(Adam):
     """
 
     _decoupled = True
+    _kind: ClassVar[dict[str, Any]] = {"amsgrad": False, "decoupled_weight_decay": True}
 
     def __init__(
         self,

@@ -9,11 +9,11 @@ its values are copied into the buffer and back in every step.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from fastnn import _core
+from fastnn import _core, optimizer_state
 from fastnn.arrays import FloatArray
 from fastnn.tensor import Tensor
 from fastnn.writes import note_write
@@ -48,6 +48,8 @@ class Optimizer:
     """
 
     _state_names: tuple[str, ...] = ()
+    _counts_steps = True  # whether torch's state of it has "step"
+    _kind: ClassVar[dict[str, Any]] = {}  # what torch's states say beside the options, to tell optimizers apart
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -155,8 +157,16 @@ class Optimizer:
             else:
                 p._grad.fill(0)
 
+    @property
+    def steps(self) -> int:
+        """How many steps have been done: the largest number of updates of a parameter, which ``state_dict`` keeps."""
+        return max(self._counts, default=0)
+
     def state_dict(self) -> dict[str, Any]:
         """Copies of the running state, in torch's form: {"state": {index: ...}, "param_groups": [...]}."""
+        for group in self.param_groups:
+            for name in self._needed(group):
+                self._buffer(name)  # as the next step would make it
         views = {name: self._views(flat) for name, flat in self._state.items()}
         state: dict[int, dict[str, Any]] = {}
         for i, count in enumerate(self._counts):
@@ -165,35 +175,24 @@ class Optimizer:
         groups, start = [], 0
         for group in self.param_groups:
             stop = start + len(group["params"])
-            groups.append({**group, "params": list(range(start, stop))})
+            groups.append({**group, **self._kind, "params": list(range(start, stop))})
             start = stop
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over what ``state_dict()`` of such an optimizer returned, torch's included.
 
-        Raises ValueError when groups, parameters or shapes differ; nothing is changed then.
+        Raises ValueError that lists all that differs, TypeError for what is no such state: groups, parameters, shapes,
+        options that this optimizer does not have and that are in use, buffers of another one. Nothing is changed then.
         """
-        name = type(self).__name__
-        groups, state = state_dict["param_groups"], state_dict["state"]
-        ours, theirs = ([len(group["params"]) for group in g] for g in (self.param_groups, groups))
-        if ours != theirs:
-            raise ValueError(f"{name}: the state is of groups of {theirs} parameters, here they have {ours}")
-        options = [{k: group[k] for k in self.defaults if k in group} for group in groups]
-        for group in options:
-            self._check({**self.defaults, **group})
-        for i, saved in state.items():
-            for key in self._state_names:
-                if saved.get(key) is not None:
-                    _require_shape(np.asarray(saved[key]), self._data_views[i], key, i)
+        state = optimizer_state.checked(self, state_dict)
         self._state = {}
         self._counts = [0] * len(self._params)
-        for i, saved in state.items():
-            found = [key for key in self._state_names if saved.get(key) is not None]
-            for key in found:
-                np.copyto(self._views(self._buffer(key))[i], np.asarray(saved[key]))
-            self._counts[i] = int(saved["step"]) if "step" in saved else len(found)
-        for group, values in zip(self.param_groups, options, strict=True):
+        for i, count, buffers in state.parameters:
+            for key, array in buffers.items():
+                np.copyto(self._views(self._buffer(key))[i], array)
+            self._counts[i] = count
+        for group, values in zip(self.param_groups, state.options, strict=True):
             group.update(values)
 
     def __getstate__(self) -> dict[str, Any]:  # views into flat memory do not survive a copy; they are made anew
@@ -209,11 +208,18 @@ class Optimizer:
         options = ", ".join(f"{k}={v}" for k, v in self.param_groups[0].items() if k != "params")
         return f"{type(self).__name__}({options})"
 
+    def _needed(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """Names of the buffers without which a step with these options cannot go on."""
+        return self._state_names
+
     def _check(self, group: dict[str, Any]) -> None:
-        """Raises ValueError where an option of the group is out of range."""
+        """Raises TypeError where an option of the group is no number, ValueError where it is out of range."""
+        kind = type(self).__name__
         for name in ("lr", "weight_decay"):
+            if isinstance(group[name], bool) or not isinstance(group[name], (int, float, np.number, np.ndarray)):
+                raise TypeError(f"{kind}: {name} is {group[name]!r}, expected a number")
             if not group[name] >= 0:
-                raise ValueError(f"{type(self).__name__}: {name} is {group[name]}, expected at least 0")
+                raise ValueError(f"{kind}: {name} is {group[name]}, expected at least 0")
 
     def _options(self, group: dict[str, Any], count: int) -> Range:
         """What _core needs besides the range, for parameters whose step number ``count`` this is."""

@@ -7,20 +7,19 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from fastnn import metrics as metric
 from fastnn import random
 from fastnn.arrays import positive_int
-from fastnn.callbacks import Run, notify, progress_callback
-from fastnn.data import batches
-from fastnn.metrics import Means, Metric, loss_function, plain
-from fastnn.nn.mode import evaluation
+from fastnn.callbacks import Run
+from fastnn.fit_checks import Settings, steps_of, warn_untrained
+from fastnn.hooks import notify
 from fastnn.nn.module import Module
 from fastnn.nn.utils import clip_grad_norm_
-from fastnn.optim import Adam, Optimizer
-from fastnn.tensor import Tensor, no_grad
+from fastnn.optim import Optimizer
+from fastnn.samples import count_of
+from fastnn.task import Task
+from fastnn.trial import call, number
 
 __all__ = ["evaluate", "fit"]
 
@@ -41,47 +40,69 @@ def fit(
     validation_data: tuple[Any, Any] | None = None,
     validation_split: float = 0.0,
     metrics: Iterable[MetricLike] = (),
-    callbacks: Sequence[Any] = (),
+    callbacks: Sequence[Any] | Any = (),
     shuffle: bool = True,
     progress: bool | Callable[[str], Any] = False,
     seed: int | None = None,
     clip_grad_norm: float | None = None,
+    batch_axis: int | tuple[int, int] | None = None,
+    class_axis: int | None = None,
+    drop_last: bool = False,
 ) -> list[dict[str, Any]]:
     """Trains a model and returns what happened, one row (a dict) per epoch.
 
     Args:
         model: any Module. It is trained in train mode and gets its mode back.
-        x: array of samples on axis 0, or a tuple or list of such arrays, for ``model(*x)``.
-        y: targets: class indices (N) or per step (N, T), or floats. Default None, for a loss that needs none.
-        loss: "cross_entropy" (default), "mse", or a function of the model's output and the target that returns a
-            Tensor of one element. Class scores may be (N, C), (N, C, ...) or, for sequences, (N, T, C).
+        x: array of samples; a list of ragged sequences (T_n, ...), which the model gets as lists; or a tuple of these,
+            for ``model(*x)``.
+        y: targets: class indices (N), per step (N, T), or per step of ragged sequences a list of (T_n); or floats.
+            A tuple of several goes to the loss as a tuple. Default None, for a loss that needs none.
+        loss: "cross_entropy" (default), "mse", a loss of fastnn.nn, or a function of the model's output and the target
+            that returns a Tensor of one element; fastnn.losses says how one tells how much counted in a batch. Of
+            ragged sequences the first four are over all steps.
         optimizer: default None: Adam(model.parameters(), lr=1e-3).
         epochs: how often to go over the data, at least 0. Default 1.
         batch_size: samples per step, at least 1. Default 32.
         validation_data: (x, y) to evaluate after every epoch. Default None.
         validation_split: what part of the samples, the last ones before shuffling, to keep for validation. Default 0.
-        metrics: "accuracy", "mse", "mae", "perplexity", or functions of two arrays, output and target.
-            Training metrics are means over the batches as they are trained on, in train mode.
-        callbacks: objects with some of the methods of fastnn.callbacks.Callback.
+        metrics: "accuracy", "mse", "mae", "perplexity", or functions ``metric(target, prediction)`` of all targets and
+            outputs, such as those of scikit-learn; for those of labels, see fastnn.metrics.of_labels. Accuracy takes
+            the class with the largest score; of one score per target, (N, 1) or (N), class 1 above 0.5. Training
+            metrics are of the outputs as they were trained on, in train mode.
+        callbacks: objects with some of the methods of fastnn.callbacks.Callback, or one.
         shuffle: whether every epoch has its own random order. Default True.
         progress: True shows a bar (tqdm where installed, else a line per epoch on stderr); a function, such as print,
             gets a line per epoch. Default False.
-        seed: for the order and, through ``fnn.manual_seed``, for dropout: the same seed gives the same bits, with any
-            number of threads. Default None.
+        seed: for order, dropout and whatever else is random in this thread meanwhile: the same seed gives the same
+            bits, with any number of threads. The generator that ``fnn.manual_seed`` seeds is not touched. An epoch's
+            numbers depend on the seed and ``optimizer.steps`` alone: when model and optimizer state are loaded, 2
+            epochs and 2 more are 4 epochs, to the bit. Default None: the numbers go on from ``fnn.get_rng_state()``.
         clip_grad_norm: the largest L2 norm of all gradients together. Default None: not clipped.
+        batch_axis: the axis of x and y on which samples lie; what has fewer axes has them on axis 0. Or a pair (of x,
+            of y). Default None: ``model.batch_axis``, 1 for recurrent layers without ``batch_first``, else 0; a model
+            with recurrent layers is then tried on 2 and 3 samples, whether it reads them as time.
+        class_axis: where the classes are in the output. Default None: on axis 1, (N, C), (N, C, L), (N, C, H, W), or on
+            the last, (N, T, C), whichever fits the target.
+        drop_last: whether a smaller last batch is left out. Default False.
 
     A row has epoch (from 1), loss, the metrics, with validation the same names after "val_", seconds, and
-    samples_per_second of the training part.
+    samples_per_second of the training part. Loss and metrics are means over what counted in the epoch: targets that are
+    not ignored by the loss, by their class weights, elements, or samples; a loss whose reduction is "sum" is added up.
+    A batch in which nothing counts makes no step.
+
+    Before the first step a batch of training and of validation data is tried, of which nothing remains. After the first
+    backward pass a UserWarning names parameters without a gradient and those that the optimizer does not have.
 
     Ctrl-C raises KeyboardInterrupt as usual. The model then has the weights of the last completed step, callbacks had
-    their on_train_end, and the exception, like any other raised here, has the rows so far as ``error.history``.
+    their on_train_end, and the exception, like any other raised in training, has the rows so far as ``error.history``.
 
-    Raises FloatingPointError when a loss is nan or infinite (the weights are those before that batch), ValueError for
-    no samples, lengths that differ and values out of range.
+    Raises FloatingPointError when a loss is nan or infinite (the weights are those before that batch); before training
+    ValueError for no samples, lengths that differ, values out of range and outputs that do not fit loss, metrics or
+    targets, TypeError for arguments of another kind, and for sparse and masked arrays.
 
     >>> import numpy as np, fastnn as fnn
     >>> from fastnn import nn
-    >>> fnn.manual_seed(0)
+    >>> _ = fnn.manual_seed(0)
     >>> x = np.linspace(-1, 1, 64)[:, None]
     >>> model = nn.Linear(1, 1)
     >>> history = fnn.fit(model, x, 3 * x + 1, loss="mse", epochs=30, batch_size=8, seed=0,
@@ -89,50 +110,48 @@ def fit(
     >>> len(history), history[-1]["loss"] < 1e-3 < history[0]["loss"]
     (30, True)
     """
-    inputs, target, samples = _samples(x, y, "fit")
-    epochs = positive_int(epochs, "fit", "epochs", minimum=0)
-    batch_size = positive_int(batch_size, "fit", "batch_size")
-    validation = _validation(inputs, target, samples, validation_data, validation_split)
-    if validation is not None and validation_data is None:
-        samples -= len(validation[0][0])
-        inputs, target = tuple(a[:samples] for a in inputs), None if target is None else target[:samples]
-    measured, loss_of = metric.get(metrics), loss_function(loss)
-    if seed is not None:
-        random.manual_seed(seed)
-    order = random.generator() if seed is None else np.random.default_rng(seed)
-    optimizer = Adam(model.parameters()) if optimizer is None else optimizer
-    callbacks = [*callbacks, *([progress_callback(progress)] if progress else [])]
-    run = Run(model, optimizer, epochs, batches=-(-samples // batch_size))
-    arrays = inputs if target is None else (*inputs, target)
+    settings = Settings(epochs, batch_size, shuffle, drop_last, seed, clip_grad_norm, progress)
+    task = Task(model, x, y, loss, metrics, batch_axis, class_axis, "fit", validation_data, validation_split)
+    samples = task.samples
+    optimizer, hooks = settings.prepared(optimizer, callbacks, task)
+    task.try_out(settings.batch_size, settings.drop_last)
+    batches = settings.batches(samples)
+    run = Run(model, optimizer, settings.epochs, batches=len(batches))
     modes = [(module, module.training) for module in model.modules()]
+    checked = False
     try:
-        notify(callbacks, "on_train_begin", run)
-        for run.epoch in range(1, epochs + 1):
-            began, means = time.perf_counter(), Means(measured)
-            model.train()
-            notify(callbacks, "on_epoch_begin", run)
-            for run.batch, batch in enumerate(batches(arrays, batch_size, order, shuffle), 1):
-                notify(callbacks, "on_batch_begin", run)
-                wanted: Any = None if target is None else batch[-1]
-                output = model(*batch[: len(inputs)])
-                value = loss_of(output, wanted)
-                run.loss = _finite(value, run)
-                optimizer.zero_grad()
-                value.backward()
-                notify(callbacks, "on_grad_computed", run)
-                if clip_grad_norm is not None:
-                    clip_grad_norm_(model.parameters(), clip_grad_norm)
-                optimizer.step()
-                means.add(run.loss, output, wanted, len(batch[0]))
-                notify(callbacks, "on_batch_end", run)
-            row = {"epoch": run.epoch, **means.result()}
-            trained = time.perf_counter() - began
-            if validation is not None:
-                result = _evaluate(model, *validation, loss_of, measured, batch_size)
-                row |= {f"val_{name}": number for name, number in result.items()}
-            row |= {"seconds": time.perf_counter() - began, "samples_per_second": samples / trained}
-            run.history.append(row)
-            notify(callbacks, "on_epoch_end", run)
+        notify(hooks, "on_train_begin", run)
+        for run.epoch in range(1, settings.epochs + 1):
+            with random.using(None if seed is None else random.epoch_generator(seed, steps_of(optimizer, run))):
+                began, means, seen = time.perf_counter(), task.means(), 0
+                model.train()
+                notify(hooks, "on_epoch_begin", run)
+                for run.batch, batch in enumerate(batches, 1):
+                    notify(hooks, "on_batch_begin", run)
+                    inputs, wanted = samples.paired(batch)
+                    count = count_of(batch[0], samples.axes[0])
+                    output = call(model, samples, inputs, "fit")
+                    value, counted = task.loss.of_batch(output, wanted, count)
+                    run.loss = _finite(value, counted, run)
+                    means.add(run.loss, counted, output, wanted, count)
+                    seen += count
+                    if counted != 0:  # else there is nothing to learn from
+                        optimizer.zero_grad()
+                        value.backward()
+                        checked = checked or warn_untrained(model, optimizer)
+                        notify(hooks, "on_grad_computed", run)
+                        if clip_grad_norm is not None:
+                            clip_grad_norm_(model.parameters(), clip_grad_norm)
+                        optimizer.step()
+                    notify(hooks, "on_batch_end", run)
+                row = {"epoch": run.epoch, **means.result()}
+                trained = time.perf_counter() - began
+                if task.validation is not None:
+                    result = task.evaluated(task.validation, settings.batch_size)
+                    row |= {f"val_{name}": mean for name, mean in result.items()}
+                row |= {"seconds": time.perf_counter() - began, "samples_per_second": seen / trained}
+                run.history.append(row)
+                notify(hooks, "on_epoch_end", run)
             if run.stop:
                 break
     except BaseException as error:
@@ -141,7 +160,7 @@ def fit(
     finally:
         for module, training in modes:
             module.training = training
-        notify(callbacks, "on_train_end", run)
+        notify(hooks, "on_train_end", run)
     return run.history
 
 
@@ -153,102 +172,36 @@ def evaluate(
     loss: Loss = "cross_entropy",
     metrics: Iterable[MetricLike] = (),
     batch_size: int = 256,
+    batch_axis: int | tuple[int, int] | None = None,
+    class_axis: int | None = None,
 ) -> dict[str, float]:
     """Loss and metrics of a model, in eval mode; the model gets its mode back.
 
     Args:
-        model, x, y, loss: as in fit.
-        metrics: as in fit; functions are called once, with the outputs and targets of all samples.
-        batch_size: samples at a time, at least 1. Default 256.
+        model, x, y, loss, metrics, batch_axis, class_axis: as in fit.
+        batch_size: samples at a time, at least 1. Default 256. It does not change the result, but for the rounding of
+            sums.
 
-    Returns {"loss": ..., and each metric by its name}. Raises ValueError for no samples and lengths that differ.
+    Returns {"loss": ..., and each metric by its name}: means over what counted in all samples; the loss is added up
+    where its reduction is "sum". Raises ValueError for no samples, lengths that differ, and targets of which none
+    counts.
 
     >>> import numpy as np, fastnn as fnn
     >>> model = fnn.nn.Linear(2, 3)
     >>> sorted(fnn.evaluate(model, np.zeros((5, 2)), np.zeros(5, int), metrics=["accuracy"]))
     ['accuracy', 'loss']
     """
-    inputs, target, _ = _samples(x, y, "evaluate")
-    size = positive_int(batch_size, "evaluate", "batch_size")
-    return _evaluate(model, inputs, target, loss_function(loss), metric.get(metrics), size)
+    task = Task(model, x, y, loss, metrics, batch_axis, class_axis, "evaluate")
+    return task.evaluated(task.samples, positive_int(batch_size, "evaluate", "batch_size"))
 
 
-def _evaluate(
-    model: Module,
-    inputs: tuple[Array, ...],
-    target: Array | None,
-    loss_of: Callable[[Any, Any], Any],
-    measured: list[Metric],
-    batch_size: int,
-) -> dict[str, float]:
-    whole = [m for m in measured if m.on_all]
-    means = Means([m for m in measured if not m.on_all])
-    outputs = []
-    with evaluation(model), no_grad():
-        arrays = inputs if target is None else (*inputs, target)
-        for batch in batches(arrays, batch_size, shuffle=False):
-            wanted: Any = None if target is None else batch[-1]
-            output = model(*batch[: len(inputs)])
-            means.add(_number(loss_of(output, wanted)), output, wanted, len(batch[0]))
-            if whole:
-                outputs.append(plain(output))
-    result = means.result()
-    if whole:
-        everything = np.concatenate(outputs)
-        result |= {m.name: float(m.of_batch(everything, target)) for m in whole}  # type: ignore[arg-type]
-    return {name: result[name] for name in ("loss", *(m.name for m in measured))}
-
-
-def _number(loss: Any) -> float:
-    return loss.item() if isinstance(loss, Tensor) else float(loss)
-
-
-def _finite(loss: Any, run: Run) -> float:
-    if not isinstance(loss, Tensor) or loss.size != 1:
-        raise TypeError(f"fit: the loss is {loss!r}, expected a Tensor of one element")
-    value = loss.item()
+def _finite(loss: Any, counted: float | None, run: Run) -> float:
+    value = number(loss, "fit", tensor=True)
+    if counted == 0:
+        return math.nan
     if not math.isfinite(value):
         raise FloatingPointError(
             f"fit: the loss is {value} in epoch {run.epoch}, batch {run.batch}; the weights are those before it "
             "(is an input nan? a smaller learning rate or clip_grad_norm may help)"
         )
     return value
-
-
-def _samples(x: Any, y: Any, name: str) -> tuple[tuple[Array, ...], Array | None, int]:
-    """x as a tuple of arrays, y as an array, and how many samples they have."""
-    listed = isinstance(x, list) and x and all(isinstance(a, (np.ndarray, Tensor)) for a in x)
-    several = isinstance(x, tuple) or listed
-    inputs = tuple(np.asarray(a) for a in (x if several else (x,)))
-    target = None if y is None else np.asarray(y)
-    if not inputs:
-        raise ValueError(f"{name}: x is empty")
-    names = [f"x[{i}]" if several else "x" for i in range(len(inputs))]
-    arrays = inputs if target is None else (*inputs, target)
-    for what, a in zip([*names, "y"], arrays, strict=False):
-        if a.ndim == 0:
-            raise ValueError(f"{name}: {what} is a single value, expected samples on axis 0")
-        if len(a) != len(inputs[0]):
-            raise ValueError(f"{name}: {names[0]} has {len(inputs[0])} samples but {what} has {len(a)}")
-    if not len(inputs[0]):
-        raise ValueError(f"{name}: x of shape {inputs[0].shape} has no samples")
-    return inputs, target, len(inputs[0])
-
-
-def _validation(
-    inputs: tuple[Array, ...], target: Array | None, samples: int, data: Any, part: float
-) -> tuple[tuple[Array, ...], Array | None] | None:
-    if data is not None:
-        if part:
-            raise ValueError("fit: give validation_data or validation_split, not both")
-        if not isinstance(data, (tuple, list)) or len(data) != 2:
-            raise ValueError("fit: validation_data must be a pair (x, y)")
-        return _samples(data[0], data[1], "fit: validation_data")[:2]
-    if not part:
-        return None
-    if not 0 < part < 1:
-        raise ValueError(f"fit: validation_split is {part}, expected at least 0 and below 1")
-    first = math.floor(samples * (1 - part))
-    if not 0 < first < samples:
-        raise ValueError(f"fit: validation_split {part} of {samples} samples leaves a part without any")
-    return tuple(a[first:] for a in inputs), None if target is None else target[first:]

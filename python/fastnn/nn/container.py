@@ -160,6 +160,16 @@ class Sequential(_Numbered):
             for number, module in enumerate(args):
                 self._put(str(number), module)
 
+    @property
+    def batch_axis(self) -> int:
+        """That of the first module, unless it was set."""
+        first = next(iter(self._named.values()), None)
+        return int(vars(self).get("batch_axis", 0 if first is None else first.batch_axis))
+
+    @batch_axis.setter
+    def batch_axis(self, axis: int) -> None:
+        vars(self)["batch_axis"] = axis
+
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return type(self)(dict(list(self._modules.items())[index]))

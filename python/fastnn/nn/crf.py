@@ -8,6 +8,7 @@ import numpy.typing as npt
 from fastnn import ops
 from fastnn.arrays import as_array, as_float32, positive_int
 from fastnn.nn.init import uniform
+from fastnn.nn.listen import note_layer
 from fastnn.nn.module import Module
 from fastnn.tensor import Parameter, Tensor
 
@@ -61,6 +62,7 @@ class CRF(Module):
 
     def _emissions(self, emissions: Any) -> Any:
         x = emissions if isinstance(emissions, Tensor) else as_float32(emissions, "CRF", "emissions")
+        note_layer(self, x, ())
         layout = "(N, T, num_tags)" if self.batch_first else "(T, N, num_tags)"
         if x.ndim != 3 or x.shape[2] != self.num_tags:
             raise ValueError(f"CRF: emissions has shape {x.shape}, expected {layout}, num_tags={self.num_tags}")

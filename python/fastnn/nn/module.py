@@ -29,6 +29,9 @@ class Module(Attributes):
     class attribute ``buffer_names``, Parameters that may be None in ``parameter_names``, those whose columns are to be
     dense in memory in ``columns_first``. Over a Parameter, a Module or a buffer only its like or None can be assigned.
 
+    ``batch_axis``, in the class or an instance, says on which axis samples lie in what the module is called with: 0,
+    or 1 for recurrent layers without ``batch_first``.
+
     A ``forward`` of yours gets Tensors where the caller gives arrays (read-only views, floats as float32, integers and
     bool as they are), so methods mean what they mean in torch: ``x.transpose(0, 1)``, ``x.max(1)``.
 
@@ -51,6 +54,7 @@ class Module(Attributes):
     """
 
     columns_first: tuple[str, ...] = ()
+    batch_axis: int = 0
     _sees_tensors: ClassVar[bool] = False  # whether forward is somebody else's than the package's
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -194,20 +198,25 @@ class Module(Attributes):
 
     # Use
 
-    def predict(self, x: Any, batch_size: int | None = None) -> Any:
+    def predict(self, x: Any, batch_size: int | None = None, batch_axis: int | None = None) -> Any:
         """The outputs for ``x`` as plain arrays: in eval mode, nothing recorded, in batches.
 
         Args:
-            x: array-like; axis 0 is the batch.
-            batch_size: samples at a time. Default None: 256, or all at once where outputs do not have the batch on axis
-                0, and for models with a recurrent layer that is not ``batch_first``, whose axis 0 is time.
+            x: array-like; a list of ragged sequences (T_n, ...); or a tuple of these, for ``model(*x)``.
+            batch_size: samples at a time. Default None: 256, or all at once where the model cannot be cut: where an
+                output does not follow the number of samples, and where a recurrent layer reads them as time.
+            batch_axis: where samples lie in x; of what has fewer axes they are on axis 0. Default None: that of the
+                model, ``batch_axis``.
 
-        Returns an array, or a tuple of arrays where the model returns a tuple. The same bits whatever the batch size.
+        Returns an array, or a tuple, list or dict of arrays like what the model returns; samples are on the axis on
+        which the model puts them. The same bits whatever the batch size: before the first of several batches the model
+        is tried on 2 and on 3 samples. Raises ValueError where ``batch_size`` would cut a sequence, or outputs that
+        cannot be joined, TypeError for sparse and masked arrays.
         """
         if batch_size is not None:
             positive_int(batch_size, "predict", "batch_size")
         with modes.evaluation(self), no_grad():
-            return predict(self, x, batch_size)
+            return predict(self, x, batch_size, batch_axis)
 
     def summary(self, input_shape: Any) -> str:
         """A table of the layers with output shapes and numbers of parameters, from one run on zeros.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.tensor import Tensor
+from fastnn.batch_axis import Measured, check_not_time, measure
+from fastnn.joining import following, joinable, put, room_for
+from fastnn.nests import leaves, plain
+from fastnn.samples import Part, Samples, as_parts, axis_of, check_axis, cut
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module
@@ -15,48 +17,82 @@ if TYPE_CHECKING:
 _BATCH = 256
 
 
-def _map(outputs: Any, function: Callable[[Any], Any]) -> Any:
-    """``function`` of each array in nested tuples or lists."""
-    if isinstance(outputs, (tuple, list)):
-        return tuple([_map(part, function) for part in outputs])
-    return function(outputs)
-
-
-def _leaves(outputs: Any) -> Iterator[Any]:
-    if isinstance(outputs, tuple):
-        for part in outputs:
-            yield from _leaves(part)
-    else:
-        yield outputs
-
-
-def _plain(output: Any) -> Any:
-    return output.data if isinstance(output, Tensor) else np.asarray(output)
-
-
-def predict(model: Module, x: Any, batch_size: int | None) -> Any:
+def predict(model: Module, x: Any, batch_size: int | None, batch_axis: int | None) -> Any:
     """See Module.predict; the caller sets the mode."""
-    if isinstance(x, Tensor):
-        x = x.data
-    elif not isinstance(x, np.ndarray) and not (isinstance(x, list) and x and isinstance(x[0], (np.ndarray, Tensor))):
-        x = np.asarray(x)  # a list of arrays may be ragged, and goes to the model as it is
-    time_first = any(getattr(module, "batch_first", True) is False for module in model.modules())
-    count = len(x) if isinstance(x, np.ndarray) and x.ndim else 0
-    size = batch_size or (count if time_first else _BATCH)
-    if count <= size:
-        return _map(model(x), _plain)
-    first = _map(model(x[:size]), _plain)
-    for output in _leaves(first):
-        if not output.ndim or len(output) != size:
-            if batch_size is None:
-                return _map(model(x), _plain)
-            raise ValueError(
-                f"predict: an output for {size} samples has shape {output.shape}; without the batch on axis 0 they "
-                f"cannot be joined, call with batch_size={count} or None"
-            )
-    joined = _map(first, lambda output: np.empty((count, *output.shape[1:]), output.dtype))
-    for start in range(0, count, size):
-        part = first if start == 0 else _map(model(x[start : start + size]), _plain)
-        for whole, output in zip(_leaves(joined), _leaves(part), strict=True):
-            whole[start : start + size] = output
+    pair = check_axis(model.batch_axis if batch_axis is None else batch_axis, "predict")
+    parts, _ = as_parts(x, "predict", "x")
+    if len(parts) == 1 and not np.size(parts[0][0] if isinstance(parts[0], list) else parts[0]):
+        return _whole(model, parts)  # no samples
+    if len(parts) == 1 and not isinstance(parts[0], list) and parts[0].ndim == 0:
+        return _whole(model, parts)
+    if len(parts) == 1 and len(parts[0]) == 1 and axis_of(parts[0], pair[0]) == 0:
+        return _whole(model, parts)  # one sample: the shortest way
+    samples = Samples(tuple(parts), None, pair, "predict")
+    size = batch_size or _BATCH
+    if samples.count <= size:
+        return _whole(model, parts)
+    axes = _axes(model, samples, batch_size, batch_axis is not None)
+    if axes is None:
+        return _whole(model, parts)
+    try:
+        return _joined(model, samples, axes, size)
+    except _DifferentError as error:  # such as outputs as long as the longest sequence of a batch
+        if batch_size is None:
+            return _whole(model, parts)
+        raise ValueError(f"predict: outputs of batches cannot be joined: {error}; leave batch_size out") from error
+
+
+class _DifferentError(ValueError):
+    """Outputs of batches that do not fit together."""
+
+
+def _joined(model: Module, samples: Samples, axes: Any, size: int) -> Any:
+    joined: Any = None
+    for start in range(0, samples.count, size):
+        stop = min(start + size, samples.count)
+        parts = [cut(part, axis, start, stop) for part, axis in zip(samples.inputs, samples.axes, strict=True)]
+        output = plain(model(*parts))
+        try:
+            joined = room_for(output, axes, samples.count) if start == 0 else joined
+            put(joined, output, axes, start, stop)
+        except ValueError as error:
+            raise _DifferentError(str(error)) from error
     return joined
+
+
+def _whole(model: Module, inputs: list[Part]) -> Any:
+    try:
+        return plain(model(*inputs))
+    except (TypeError, ValueError) as error:
+        if any(isinstance(part, list) for part in inputs):
+            raise ValueError(f"predict: x is a list, which means ragged sequences; the model says: {error}") from error
+        raise
+
+
+def _axes(model: Module, samples: Samples, batch_size: int | None, told: bool) -> Any:
+    """Along which axes outputs of batches are joined; None to run everything at once."""
+    try:
+        measured: Measured = measure(model, samples)
+    except (IndexError, TypeError, ValueError) as error:
+        if batch_size is None:
+            return None
+        raise ValueError(
+            f"predict: tried on 2 samples, cut along axis {samples.axes[0]} of x, the model says: {error}"
+        ) from error
+    try:
+        if not told:
+            check_not_time(model, measured, samples, "predict")
+    except ValueError:
+        if batch_size is None:
+            return None
+        raise
+    axes = following(*measured.outputs)
+    if joinable(axes):
+        return axes
+    if batch_size is None:
+        return None
+    few, many = (", ".join([str(np.shape(leaf)) for leaf in leaves(output)]) for output in measured.outputs)
+    raise ValueError(
+        f"predict: for 2 samples the output has shape {few}, for 3 {many}; without one axis that follows their number "
+        f"the outputs of batches cannot be joined, call with batch_size={samples.count} or None"
+    )

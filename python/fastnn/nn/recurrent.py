@@ -7,6 +7,7 @@ from typing import Any
 from fastnn import ops
 from fastnn.arrays import positive_int
 from fastnn.nn.init import fan_in_bound, uniform
+from fastnn.nn.listen import note_layer
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.recurrent_input import floats, one_state
@@ -59,6 +60,15 @@ class _Recurrent(Module):
                 for name, parameter in self._more_parameters(bound).items():
                     setattr(self, name + suffix, parameter)
 
+    @property
+    def batch_axis(self) -> int:
+        """Where samples lie in x, see Module.batch_axis: that of ``batch_first``, unless it was set."""
+        return int(vars(self).get("batch_axis", 0 if self.batch_first else 1))
+
+    @batch_axis.setter
+    def batch_axis(self, axis: int) -> None:
+        vars(self)["batch_axis"] = axis
+
     def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
         """One layer: (y, last states)."""
         raise NotImplementedError
@@ -101,6 +111,7 @@ class _Recurrent(Module):
 
     def _run(self, x: Any, states: tuple[Any, ...], lengths: Any) -> tuple[Any, ...]:
         """(y, last states of all layers) as the user sees them."""
+        note_layer(self, x, states)
         if isinstance(x, (list, tuple)):
             return self._run_list(x, states, lengths)
         op = type(self).__name__
@@ -216,7 +227,8 @@ class RNN(_Recurrent):
         num_layers: layers above each other, each reading the output of the one below. Default 1.
         nonlinearity: "tanh" (default) or "relu".
         bias: whether to add learned biases. Default True.
-        batch_first: whether x and y are (N, T, features) rather than (T, N, features). Default False.
+        batch_first: whether x and y are (N, T, features) rather than (T, N, features). Default False. ``batch_axis``
+            follows from it: ``fit``, ``evaluate`` and ``predict`` cut samples there.
         dropout: probability of dropping each element of the output of every layer but the last. Default 0.
         bidirectional: whether each layer also walks from the last time step to the first (D = 2). Default False.
 

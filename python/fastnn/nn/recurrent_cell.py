@@ -5,6 +5,7 @@ from typing import Any
 from fastnn import ops
 from fastnn.arrays import positive_int
 from fastnn.nn.init import fan_in_bound, uniform
+from fastnn.nn.listen import note_cell
 from fastnn.nn.module import Module
 from fastnn.nn.recurrent_input import one_state, pair_of_states
 from fastnn.ops.rnn import check_nonlinearity
@@ -23,7 +24,9 @@ class _Cell(Module):
         self.bias_ih = Parameter(uniform((rows,), bound)) if bias else None
         self.bias_hh = Parameter(uniform((rows,), bound)) if bias else None
 
-    def _weights(self) -> list[Any]:
+    def _weights(self, hx: Any) -> list[Any]:
+        """For one step from the state hx."""
+        note_cell(self, hx)
         return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
 
     def extra_repr(self) -> str:
@@ -49,7 +52,7 @@ class RNNCell(_Cell):
         super().__init__(input_size, hidden_size, bias, 1)
 
     def forward(self, x: Any, hx: Any = None) -> Any:
-        return ops.rnn_cell(x, one_state(hx, "RNNCell"), *self._weights(), nonlinearity=self.nonlinearity)
+        return ops.rnn_cell(x, one_state(hx, "RNNCell"), *self._weights(hx), nonlinearity=self.nonlinearity)
 
     def extra_repr(self) -> str:
         return super().extra_repr() + (", nonlinearity='relu'" if self.nonlinearity == "relu" else "")
@@ -71,7 +74,7 @@ class LSTMCell(_Cell):
         super().__init__(input_size, hidden_size, bias, 4)
 
     def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
-        h, c = ops.lstm_cell(x, *pair_of_states(hx, "LSTMCell"), *self._weights())
+        h, c = ops.lstm_cell(x, *pair_of_states(hx, "LSTMCell"), *self._weights(hx))
         return h, c
 
 
@@ -90,4 +93,4 @@ class GRUCell(_Cell):
         super().__init__(input_size, hidden_size, bias, 3)
 
     def forward(self, x: Any, hx: Any = None) -> Any:
-        return ops.gru_cell(x, one_state(hx, "GRUCell"), *self._weights())
+        return ops.gru_cell(x, one_state(hx, "GRUCell"), *self._weights(hx))

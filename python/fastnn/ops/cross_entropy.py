@@ -24,6 +24,11 @@ def _check_shapes(x: FloatArray, target: Any, weight: FloatArray | None, probabi
     axis = min(1, x.ndim - 1)
     if x.shape[axis] == 0:
         raise ValueError(f"cross_entropy: input of shape {x.shape} has no classes")
+    if x.shape[axis] == 1:
+        raise ValueError(
+            f"cross_entropy: input of shape {x.shape} has one class on axis {axis}, whose softmax is always 1; give "
+            "each class a score, (N, 2) for two classes"
+        )
     expected = x.shape if probabilities else x.shape[:axis] + x.shape[axis + 1 :]
     if target.shape != expected:
         kind = "probabilities" if probabilities else "class indices"
@@ -51,8 +56,8 @@ def cross_entropy(
     """-log(softmax(input)) of the target class: the usual loss of a classifier, loss and gradient in one sweep.
 
     Args:
-        input: logits (C), (N, C) or (N, C, d1, ...).
-        target: class indices, integers of the shape of input without C; or probabilities of input's shape.
+        input: logits (C), (N, C) or (N, C, d1, ...), of at least 2 classes.
+        target: class indices, integers of the shape of input without C; or probabilities of input's shape, floats.
         weight: (C), the weight of each class, or None (default).
         ignore_index: targets of this value count for nothing. Default -100. Not for probabilities.
         reduction: "mean" (default), "sum" or "none". The mean of class indices is over the weights of the targets
@@ -60,7 +65,8 @@ def cross_entropy(
         label_smoothing: s in [0, 1]; the target is (1 - s) target + s / C (Szegedy et al. 2016). Default 0.
 
     Returns a 0-d array, or with "none" the shape of input without C. Sums are float64. Raises ValueError when the
-    shapes do not match, IndexError when a target is not a class, TypeError for complex, object and string input.
+    shapes do not match, for one-hot integers and for a single class, IndexError when a target is not a class, TypeError
+    for complex, object and string input.
 
     >>> import fastnn as fnn
     >>> fnn.ops.cross_entropy([[0.0, 0.0], [9.0, 9.0]], [0, 1])
@@ -70,7 +76,12 @@ def cross_entropy(
     smoothing = check_smoothing(label_smoothing)
     x = as_float32(input, "cross_entropy", "input")
     target = np.asarray(target)
-    probabilities = target.shape == x.shape or (target.dtype.kind == "f" and target.ndim == x.ndim)
+    if target.shape == x.shape and target.dtype.kind in "biu" and x.ndim:
+        raise ValueError(
+            f"cross_entropy: target has the shape of input, {x.shape}, but dtype {target.dtype}: one-hot labels? Write "
+            "target.argmax(1) for class indices, or target.astype(np.float32) for probabilities"
+        )
+    probabilities = target.dtype.kind == "f" and target.ndim == x.ndim
     target = (as_float32 if probabilities else as_indices)(target, "cross_entropy", "target")
     if weight is not None:
         weight = np.ascontiguousarray(as_float32(weight, "cross_entropy", "weight"))

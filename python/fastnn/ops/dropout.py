@@ -30,7 +30,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, need: list[bool]) 
     [0, 1], TypeError for complex, object and string input.
 
     >>> import numpy as np, fastnn as fnn
-    >>> fnn.manual_seed(0)
+    >>> _ = fnn.manual_seed(0)
     >>> y = fnn.ops.dropout(np.ones(1000), p=0.25)
     >>> sorted(set(y.tolist())), bool(abs(y.mean() - 1) < 0.1)
     ([0.0, 1.3333333730697632], True)

@@ -1,0 +1,111 @@
+"""One batch tried before training, so that what would fail at the end of an epoch fails before a weight has changed."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from fastnn.batch_axis import quietly
+from fastnn.losses import Loss
+from fastnn.means import Means, joined
+from fastnn.metrics import of_all
+from fastnn.nests import described
+from fastnn.nn.module import Module
+from fastnn.nn.normalization import _BatchNorm
+from fastnn.samples import Samples, taken
+from fastnn.tensor import Tensor
+from fastnn.untouched import untouched
+
+
+def number(loss: Any, op: str, tensor: bool = False) -> float:
+    """The value of a loss. Raises TypeError for what is not a single number, and, if it has to be, no Tensor."""
+    if isinstance(loss, Tensor) and loss.data.size == 1:
+        return loss.item()
+    value = loss.data if isinstance(loss, Tensor) else loss
+    single = np.size(value) == 1 and np.asarray(value).dtype.kind in "fiub"
+    if not single or (tensor and not isinstance(loss, Tensor)):
+        what = f"{type(loss).__name__} of shape {np.shape(value)}" if np.size(value) > 1 else repr(loss)
+        wanted = "a Tensor of one element" if tensor else "a single number"
+        raise TypeError(f"{op}: the loss is {what}, expected {wanted}; its reduction must be 'mean' or 'sum'")
+    return float(np.asarray(value).item())
+
+
+def call(model: Module, samples: Samples, inputs: tuple[Any, ...], op: str) -> Any:
+    """The output of the model. Raises ValueError where it is None, and where it takes no ragged sequences."""
+    try:
+        output = model(*inputs)
+    except (TypeError, ValueError) as error:
+        if samples.ragged:
+            kind = type(model).__name__
+            raise ValueError(
+                f"{op}: x is a list, which means ragged sequences, and {kind} says: {error}; several inputs go into a "
+                "tuple, samples of one shape into an array"
+            ) from error
+        raise
+    if output is None:
+        raise ValueError(f"{op}: the model returned None; does forward of {type(model).__name__} end with return?")
+    return output
+
+
+def training_batch(model: Module, samples: Samples, size: int, loss: Loss, means: Means, drop_last: bool) -> None:
+    """Runs one batch as training would, of the smallest size there will be."""
+    last = samples.count % size
+    count = last if last and not drop_last else min(size, samples.count)
+    with untouched(model):
+        model.train()
+        inputs, target = samples.first(count)
+        try:
+            output = call(model, samples, inputs, "fit")
+        except ValueError as error:
+            if count == 1 and any(isinstance(module, _BatchNorm) for module in model.modules()):
+                raise ValueError(
+                    f"fit: one sample, the last batch of {samples.count} in batches of {size}, cannot be normalised: "
+                    f"{error}; pass drop_last=True or another batch_size"
+                ) from error
+            raise
+        value, counted = loss.of_batch(output, target, count)
+        number(value, "fit", tensor=True)
+        if not value.requires_grad:
+            raise ValueError("fit: the loss depends on nothing that requires a gradient; are all parameters frozen?")
+        _measure(samples, output, target, count, counted, means)
+
+
+def validation_batch(model: Module, samples: Samples, size: int, loss: Loss, means: Means) -> None:
+    """Runs one batch as validation would. Raises ValueError where that fails."""
+    count = min(size, samples.count)
+    with quietly(model):
+        inputs, target = samples.first(count)
+        shapes = ", ".join([described(part) for part in samples.inputs])
+        try:
+            output = call(model, samples, inputs, "fit")
+            value, counted = loss.of_batch(output, target, count)
+            number(value, "fit")
+            _measure(samples, output, target, count, counted, means)
+        except (IndexError, TypeError, ValueError) as error:
+            raise ValueError(f"fit: validation data, x of {shapes}, cannot be evaluated: {error}") from error
+
+
+def _measure(samples: Samples, output: Any, target: Any, count: int, counted: float | None, means: Means) -> None:
+    """Metrics of the batch; those of everything at once with its output for all targets, over and over."""
+    means.add(1.0, counted, output, target, count)
+    if not means.kept:
+        return
+    axis = means.rule.batch_axis
+    _, prediction = joined(means.kept * -(-samples.count // count), axis, "fit")
+    if isinstance(prediction, list):
+        prediction = prediction[: samples.count]
+        if samples.targets and isinstance(samples.targets[0], list):
+            lengths = [len(own) for own in samples.targets[0]]
+            prediction = [np.resize(part, (n, *part.shape[1:])) for part, n in zip(prediction, lengths, strict=True)]
+    elif isinstance(prediction, np.ndarray) and prediction.ndim > axis:
+        prediction = taken(prediction, axis, np.arange(samples.count))
+    else:
+        return
+    wanted: Any = samples.paired(samples.parts)[1]
+    with warnings.catch_warnings():  # of a prediction that is made up
+        warnings.simplefilter("ignore")
+        for metric in means.metrics:
+            if metric.of_all is not None:
+                of_all(metric, wanted, prediction, means.rule, "fit")
