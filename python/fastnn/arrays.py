@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,24 @@ _FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 
 def refuse(value: Any, op: str, name: str) -> None:
-    """Raises TypeError for what ``np.asarray`` would wrap as an object, or drop a part of, without a word."""
-    if type(value) is np.ndarray:
+    """Raises TypeError for what NumPy would read without a word as something else: masked arrays, whose masked entries
+    hold rubbish, sparse matrices, and data frames with columns that are not numbers."""
+    kind = type(value)
+    if kind is np.ndarray:
         return
-    if isinstance(value, np.ndarray) and hasattr(value, "mask"):
-        raise TypeError(f"{op}: {name} is a masked array, whose mask would be lost; write {name}.filled(value)")
-    if hasattr(value, "toarray"):
+    masked = sys.modules.get("numpy.ma")  # if nobody has imported it, there are none
+    if masked is not None and isinstance(value, masked.MaskedArray):
         raise TypeError(
-            f"{op}: {name} is a sparse {type(value).__name__}, expected a dense array; write {name}.toarray()"
+            f"{op}: {name} is a masked array; write {name}.filled(...) with what is to stand for masked entries"
         )
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        raise TypeError(f"{op}: {name} is a sparse matrix ({kind.__name__}); write {name}.toarray()")
+    if hasattr(value, "dtypes") and hasattr(value, "columns") and np.asarray(value).dtype == object:
+        wrong = [str(column) for column, dtype in value.dtypes.items() if getattr(dtype, "kind", "O") not in "fiub"]
+        hint = (
+            f"; encode {', '.join(wrong)} as numbers, or leave them out; then" if wrong else ", such as missing values;"
+        )
+        raise TypeError(f"{op}: {name} is a {kind.__name__} of objects{hint} write {name}.astype('float32')")
 
 
 def as_array(x: Any, op: str, name: str) -> npt.NDArray[Any]:
@@ -176,23 +186,3 @@ def single(value: Any, op: str, name: str, minimum: int = 1) -> int:
             raise ValueError(f"{op}: {name} is {value!r}, expected one integer")
         value = value[0]
     return positive_int(value, op, name, minimum)
-
-
-def refuse(value: Any, op: str, name: str) -> None:
-    """Raises TypeError for what NumPy would read without a word as something else: masked arrays, whose masked entries
-    hold rubbish, sparse matrices, and data frames with columns that are not numbers."""
-    kind = type(value)
-    if kind is np.ndarray:
-        return
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            f"{op}: {name} is a masked array; write {name}.filled(...) with what is to stand for masked entries"
-        )
-    if hasattr(value, "toarray") and hasattr(value, "nnz"):
-        raise TypeError(f"{op}: {name} is a sparse matrix ({kind.__name__}); write {name}.toarray()")
-    if hasattr(value, "dtypes") and hasattr(value, "columns") and np.asarray(value).dtype == object:
-        wrong = [str(column) for column, dtype in value.dtypes.items() if getattr(dtype, "kind", "O") not in "fiub"]
-        hint = (
-            f"; encode {', '.join(wrong)} as numbers, or leave them out; then" if wrong else ", such as missing values;"
-        )
-        raise TypeError(f"{op}: {name} is a {kind.__name__} of objects{hint} write {name}.astype('float32')")

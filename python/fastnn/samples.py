@@ -19,6 +19,10 @@ def as_part(value: Any, op: str, name: str) -> Part:
     """An array; for a list of arrays, or of lists of different lengths, a list of arrays that agree in all axes but the
     first. Raises TypeError for what ``arrays.refuse`` refuses, ValueError for arrays that do not agree."""
     if isinstance(value, Tensor):
+        if value.requires_grad and op.startswith("fit"):
+            raise TypeError(
+                f"{op}: {name} is a Tensor that requires a gradient, which fit would not give it; detach() it"
+            )
         return value.data
     refuse(value, op, name)
     if not isinstance(value, list) or not value:
