@@ -244,7 +244,7 @@ def _fill(places: list[Entry], array: npt.NDArray[Any]) -> None:
     held = places[0].held
     if isinstance(held, Parameter):
         wanted = all([e.attribute in e.module.columns_first for e in places])
-        held.data = columns_first(array) if wanted else array
+        held._hold(columns_first(array) if wanted else array)
     else:
         for e in places:
             setattr(e.module, e.attribute, array)

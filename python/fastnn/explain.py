@@ -120,11 +120,11 @@ def _algorithms(module: Module, x: Shape, y: Shape) -> tuple[str, ...]:
 
 def _flops(module: Module, x: Shape, y: Shape) -> float:
     if isinstance(module, _CONVOLUTIONS):
-        return 2.0 * math.prod(y) / max(1, y[1]) * module.weight.data.size
+        return 2.0 * math.prod(y) / max(1, y[1]) * module.weight.size
     if isinstance(module, _TRANSPOSED):
-        return 2.0 * math.prod(x) / max(1, x[1]) * module.weight.data.size
+        return 2.0 * math.prod(x) / max(1, x[1]) * module.weight.size
     if isinstance(module, _PRODUCTS):
-        return 2.0 * math.prod(x[:-1]) * sum(p.data.size for p in module.parameters() if p.data.ndim == 2)
+        return 2.0 * math.prod(x[:-1]) * sum(p.size for p in module.parameters() if p.ndim == 2)
     return 0.0
 
 
@@ -142,7 +142,7 @@ def _cost(call: Call, peak: float, bandwidth: float) -> LayerCost:
     given = (*call.args, *call.kwargs.values())
     x, y = shape_of(_first(given)), shape_of(_first(call.output))
     algorithms, flops = _algorithms(call.module, x, y), _flops(call.module, x, y)
-    values = _size(given) + _size(call.output) + sum(p.data.size for p in call.module.parameters())
+    values = _size(given) + _size(call.output) + sum(p.size for p in call.module.parameters())
     products = flops / _WINOGRAD if algorithms and "Winograd" in algorithms[0] else flops
     arithmetic, memory = products / peak, 4 * values / bandwidth
     limit = "FMA" if flops and (arithmetic >= memory or "Winograd" in algorithms[0]) else "copy"

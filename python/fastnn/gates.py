@@ -85,7 +85,7 @@ def _kind(model: Any, op: str) -> tuple[_Walk, str]:
 def _weights(model: Any, suffix: str) -> dict[str, Array]:
     """Of the forward direction of one layer, by their names without its number."""
     return {
-        name.removesuffix(suffix): np.asarray(p.data, np.float64)
+        name.removesuffix(suffix): np.asarray(p._array, np.float64)
         for name, p in model.named_parameters()
         if name.endswith(suffix)
     }
@@ -124,7 +124,7 @@ def gates_for(op: str, model: Module, x: Any, layer: int) -> Traces:
     if positive_int(layer, op, "layer", 0) >= (1 if both else layers):
         why = "bidirectional, only the forward direction of layer 0 can be followed" if both else f"of {layers} layers"
         raise ValueError(f"{op}: cannot follow layer {layer} of {model!r}: it is {why}")
-    given = np.asarray(as_float32(x.data if isinstance(x, Tensor) else x, op, "x"), np.float64)
+    given = np.asarray(as_float32(x._array if isinstance(x, Tensor) else x, op, "x"), np.float64)
     if given.ndim != 2 or given.shape[1] != recurrent.input_size or len(given) < 1:
         raise ValueError(f"{op}: x has shape {given.shape}, expected (T, {recurrent.input_size}), T at least 1")
     traces: Traces = {}

@@ -34,7 +34,7 @@ def leaves(value: Any) -> Iterator[Any]:
 
 def plain(value: Any) -> Any:
     """The nest with arrays in place of Tensors."""
-    return mapped(value, lambda leaf: leaf.data if isinstance(leaf, Tensor) else np.asarray(leaf))
+    return mapped(value, lambda leaf: leaf._array if isinstance(leaf, Tensor) else np.asarray(leaf))
 
 
 def described(value: Any) -> str:

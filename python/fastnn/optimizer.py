@@ -92,7 +92,7 @@ class Optimizer:
         np.copyto(data, p._array)
         if p._exposed and p._array.flags.writeable:
             return True
-        p._array = data
+        p._hold(data)
         return False
 
     def _move_out(self, guests: list[int]) -> None:

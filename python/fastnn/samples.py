@@ -23,7 +23,7 @@ def as_part(value: Any, op: str, name: str) -> Part:
             raise TypeError(
                 f"{op}: {name} is a Tensor that requires a gradient, which fit would not give it; detach() it"
             )
-        return value.data
+        return value._array
     refuse(value, op, name)
     if not isinstance(value, list) or not value:
         return np.asarray(value)
@@ -34,7 +34,7 @@ def as_part(value: Any, op: str, name: str) -> Part:
             return np.asarray(value)
         except ValueError:  # lists of different lengths
             pass
-    sequences = [item.data if isinstance(item, Tensor) else np.asarray(item) for item in value]
+    sequences = [item._array if isinstance(item, Tensor) else np.asarray(item) for item in value]
     first = sequences[0]
     for i, item in enumerate(sequences):
         if item.ndim == 0 or item.shape[1:] != first.shape[1:]:

@@ -20,7 +20,7 @@ _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 def _plain(x: Any, op: str, name: str) -> FloatArray:
     """A C-contiguous float32 array of the same shape."""
-    x = x.data if isinstance(x, Tensor) else x
+    x = x._array if isinstance(x, Tensor) else x
     return np.asarray(as_float32(x, op, name), order="C")
 
 

@@ -81,6 +81,10 @@ class Tensor(NumpyProtocol, InPlace, Operators):
         self._array = as_float32(data, "Tensor", "data")
         self._exposed = True
 
+    def _hold(self, array: FloatArray) -> None:
+        """Has another array from now on, which nobody else has."""
+        self._array, self._exposed = array, False
+
     def _expose(self) -> None:
         """From now on somebody else may write to the array."""
         self._exposed = True
@@ -202,7 +206,7 @@ for _kind in (Tensor, Parameter):
 def _restored(kind: type[Tensor], array: FloatArray, requires_grad: bool) -> Tensor:
     """A Tensor of an array that nobody else has."""
     tensor = kind(array, requires_grad)
-    tensor._array, tensor._exposed = array, False
+    tensor._hold(array)
     return tensor
 
 

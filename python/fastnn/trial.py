@@ -21,9 +21,9 @@ from fastnn.untouched import untouched
 
 def number(loss: Any, op: str, tensor: bool = False) -> float:
     """The value of a loss. Raises TypeError for what is not a single number, and, if it has to be, no Tensor."""
-    if isinstance(loss, Tensor) and loss.data.size == 1:
+    if isinstance(loss, Tensor) and loss.size == 1:
         return loss.item()
-    value = loss.data if isinstance(loss, Tensor) else loss
+    value = loss._array if isinstance(loss, Tensor) else loss
     single = np.size(value) == 1 and np.asarray(value).dtype.kind in "fiub"
     if not single or (tensor and not isinstance(loss, Tensor)):
         what = f"{type(loss).__name__} of shape {np.shape(value)}" if np.size(value) > 1 else repr(loss)

@@ -139,7 +139,7 @@ def feature_maps(model: Module, x: Any, layer: Module, limit: int = 32) -> Figur
         what = f"gave shape {shape}, expected (1, C, H, W)" if calls else "was not called by the model"
         raise ValueError(f"feature_maps: the layer {type(layer).__name__} {what}")
     output = calls[-1].output
-    whole = output.data if isinstance(output, Tensor) else output
+    whole = output._array if isinstance(output, Tensor) else output
     maps = whole[0][: positive_int(limit, "feature_maps", "limit")]
     return _image_grid(list(maps), [str(n) for n in range(len(maps))], False, f"output of {type(layer).__name__}")
 

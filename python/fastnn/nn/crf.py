@@ -83,9 +83,9 @@ class CRF(Module):
         """The likeliest tags of each sample, as a list of N integer arrays; scores are in ops.crf_decode."""
         x = self._emissions(emissions)
         counts = _lengths(lengths, mask, x.shape, self.batch_first)
-        x = x.data if isinstance(x, Tensor) else x
+        x = x._array if isinstance(x, Tensor) else x
         x = np.swapaxes(x, 0, 1) if self.batch_first else x
-        pairs, start, end = self.transitions.data, self.start_transitions.data, self.end_transitions.data
+        pairs, start, end = self.transitions._array, self.start_transitions._array, self.end_transitions._array
         return ops.crf_decode(x, pairs, start, end, counts)[0]
 
     def extra_repr(self) -> str:

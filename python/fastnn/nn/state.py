@@ -11,6 +11,7 @@ from fastnn.arrays import as_float32, columns_first, copied
 from fastnn.nn.attributes import writable
 from fastnn.nn.tree import Array, Entry, by_holder, entries, walk
 from fastnn.tensor import Parameter, Tensor
+from fastnn.writes import note_write
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module
@@ -85,7 +86,7 @@ def _handed_on(
 def plain_array(value: Any) -> Any:
     """The array of a Tensor, of fastnn or of torch; anything else as it is."""
     if isinstance(value, Tensor):
-        return value.data
+        return value._array
     if hasattr(value, "detach") and hasattr(value, "cpu"):  # torch's; bfloat16 has no NumPy type
         value = value.detach().cpu()
         return (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
@@ -112,9 +113,10 @@ def _write(entry: Entry, value: Array) -> None:
     """Into the array where it can be written, so that an optimizer's view of it stays valid."""
     held = entry.held
     if isinstance(held, Parameter):
-        if held.data.flags.writeable:
-            np.copyto(held.data, value)
+        if held._array.flags.writeable:
+            np.copyto(held._array, value)
+            note_write(held._array)
         else:
-            held.data = columns_first(value) if entry.attribute in entry.module.columns_first else copied(value)
+            held._hold(columns_first(value) if entry.attribute in entry.module.columns_first else copied(value))
     else:
         np.copyto(writable(entry.module, entry.attribute), value)

@@ -80,7 +80,7 @@ def own_buffers(module: Module, saved: bool = False) -> Iterator[tuple[str, Arra
 def own_state(module: Module) -> Iterator[tuple[str, Array]]:
     """Name and array of all attributes that state_dict has."""
     for name, parameter in own_parameters(module):
-        yield name, parameter.data
+        yield name, parameter._array
     yield from own_buffers(module, saved=True)
 
 
