@@ -6,7 +6,7 @@
 //   out                = A^T m A + bias
 // backward_input is the same with dy for x and the filters turned by 180 degrees, inputs and outputs exchanged.
 // Tasks are blocks of tiles (over all images) times groups of output channels. An output depends on its own tile alone:
-// where a tile or a filter has a value that would spoil others (winograd.h), it is summed plainly (conv2d_winograd.h).
+// where a tile or a filter is too_large (winograd.h), it is summed plainly (conv2d_winograd.h).
 #include "conv2d_winograd.h"
 
 #include "conv2d.h"
@@ -43,7 +43,7 @@ int64_t m_plane(const Pass& p) { return pass_tiles(p) * kGroup + kPlaneGap; }
 int64_t m_floats(const Pass& p) { return max64(p.points() * m_plane(p), 9 * p.depth * kLanes); }
 int64_t pass_scratch(const Pass& p) { return p.points() * (v_plane(p) + p.depth) + m_floats(p) + pass_tiles(p); }
 
-// plain[tile]: 1 where the tile has a value too large for v, else 0.
+// plain[tile]: 1 where the tile is too_large, else 0.
 void input_block(const Pass& p, int64_t first, int64_t last, float* v, float* plain, float* patch) {
   const int64_t plane = v_plane(p), pitch = padded(p.depth), pixels = p.side + 2;
   const auto transform = p.side == 4 ? input_tile<6> : input_tile<4>;
@@ -148,15 +148,18 @@ void run_pass(const Pass& p, const Filters& f, int64_t begin, int64_t end, float
   }
 }
 
-// u of one source channel for a vector of outputs, from taps (9, kLanes).
+// u of one source channel for a vector of outputs, from taps (9, kLanes). Returns which outputs are too_large.
 template <int S>
-[[gnu::noinline]] void transform_filter(const float* taps, bool turned, float* u, int64_t plane) {
-  vf t[S][3];
+[[gnu::noinline]] vi transform_filter(const float* taps, bool turned, float* u, int64_t plane) {
+  vf t[S][3], squares = {};
 #pragma GCC unroll 3
   for (int j = 0; j < 3; ++j) {
     vf column[3], result[S];
 #pragma GCC unroll 3
-    for (int i = 0; i < 3; ++i) column[i] = load(taps + (turned ? 8 - 3 * i - j : 3 * i + j) * kLanes);
+    for (int i = 0; i < 3; ++i) {
+      column[i] = load(taps + (turned ? 8 - 3 * i - j : 3 * i + j) * kLanes);
+      squares = fma(column[i], column[i], squares);
+    }
     filter(column, result);
 #pragma GCC unroll 6
     for (int i = 0; i < S; ++i) t[i][j] = result[i];
@@ -168,23 +171,24 @@ template <int S>
 #pragma GCC unroll 6
     for (int j = 0; j < S; ++j) store(u + (i * S + j) * plane, result[j]);
   }
+  return too_large(squares);
 }
 
-// u [panel][point][d][width] of the panels [begin, end), and in the gaps the largest weight of every output.
+// u [panel][point][d][width] of the panels [begin, end), and in the gaps which outputs are too_large.
 void pack_panels(const Filters& f, int64_t begin, int64_t end, float* packed) {
   const int64_t width = width_of(f.outputs), plane = point_floats(f.depth, f.outputs);
   const auto transform = f.side == 4 ? transform_filter<6> : transform_filter<4>;
   float taps[9 * kLanes * kLanes];
   for (int64_t o = begin * width; o < end * width; o += kLanes) {
     float* panel = packed + o / width * points_of(f.side) * plane + o % width;
-    vi peak = {};
+    vi large = {};
     for (int64_t d = 0; d < f.depth; d += f.batch()) {
       const int64_t count = min64(f.batch(), f.depth - d);
       gather_taps(f, o, d, count, taps);
-      for (int64_t i = 0; i < 9 * count; ++i) peak = larger(peak, load(taps + i * kLanes));
-      for (int64_t i = 0; i < count; ++i) transform(taps + 9 * i * kLanes, f.turned, panel + (d + i) * width, plane);
+      for (int64_t i = 0; i < count; ++i)
+        large |= transform(taps + 9 * i * kLanes, f.turned, panel + (d + i) * width, plane);
     }
-    store(packed + peak_index(o, f.side, f.depth, f.outputs), from_bits(peak));
+    store(packed + large_index(o, f.side, f.depth, f.outputs), from_bits(large));
   }
 }
 

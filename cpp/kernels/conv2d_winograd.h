@@ -1,5 +1,5 @@
 // What the passes of Winograd's algorithm (conv2d_winograd.cpp) work on, and the plain sums of those tiles and filters
-// whose values would spoil others (kLargest in winograd.h). They add up in the order of conv2d_direct.h: the bits are
+// that are too_large (winograd.h). They add up in the order of conv2d_direct.h: the bits are
 // those of the direct algorithm.
 #pragma once
 #include "tile.h"
@@ -62,8 +62,8 @@ inline void gather_taps(const Filters& f, int64_t o, int64_t d, int64_t count, f
   gather_lanes(f.weight + o * f.output_step + d * f.depth_step, f.output_step, 9 * count, lanes, taps, kLanes);
 }
 
-// Where packed filters have the largest weights of a vector of outputs from o: in the gaps between planes.
-inline int64_t peak_index(int64_t o, int64_t side, int64_t depth, int64_t outputs) {
+// Where packed filters tell which of a vector of outputs from o are too_large: in the gaps between planes.
+inline int64_t large_index(int64_t o, int64_t side, int64_t depth, int64_t outputs) {
   const int64_t width = width_of(outputs), plane = point_floats(depth, outputs);
   return (o / width * points_of(side) + o % width / kLanes + 1) * plane - kPlaneGap;
 }
@@ -92,13 +92,13 @@ template <int O>
 }
 
 // Writes the outputs [first_output, last_output) of tiles [first, last) again, all where plain[tile] is not 0, else
-// those of filters with a large weight. taps: 9 * depth * kLanes floats.
+// those of filters that are too_large. taps: 9 * depth * kLanes floats.
 inline void plain_block(const Pass& p, const Filters& f, int64_t first, int64_t last, int64_t first_output,
                         int64_t last_output, const float* plain, float* taps, float* patch) {
   const auto sum = p.side == 4 ? plain_tile<4> : plain_tile<2>;
   for (int64_t o = first_output; o < last_output; o += kLanes) {
     const int64_t n = min64(kLanes, last_output - o), pixels = p.side + 2;
-    const vi large = too_large(bits(load(p.packed + peak_index(o, f.side, f.depth, f.outputs))));
+    const vi large = bits(load(p.packed + large_index(o, f.side, f.depth, f.outputs)));
     const bool some = any(large);
     bool gathered = false;
     for (int64_t tile = first; tile < last; ++tile) {

@@ -4,7 +4,7 @@
 //   du[point][c][k]    = sum over tiles of vx * vy      36 matrix products instead of 144 multiplications per tile
 //   dw                 = A^T du A
 // Tasks are chunks of tiles (over all images) times parts of c. Each chunk sums its tiles in order into its own copy of
-// du; the copies are added in a fixed tree on the way to dw. Tiles that have a value too large (kLargest in winograd.h)
+// du; the copies are added in a fixed tree on the way to dw. Tiles that are too_large (winograd.h)
 // are left out of these sums and listed: plain sums over them are added last, tile by tile.
 #include "conv2d.h"
 #include "kernels.h"
@@ -74,7 +74,7 @@ void clear_row(float* v, int64_t plane, int64_t n) {
   for (int64_t point = 0; point < kPoints; ++point) __builtin_memset(v + point * plane, 0, n * sizeof(float));
 }
 
-// large[tile]: 1 where dy has a value too large. Such tiles, and those where x has one, are cleared and listed.
+// large[tile]: 1 where dy is too_large. Such tiles, and those where x is, are cleared and listed.
 void transform_x(const Conv2dBackwardWeight& a, const Plan& p, int64_t first, int64_t last, int64_t c0, float* v,
                  const float* large, int64_t* list, float* patch) {
   const Conv2d& g = a.g;
@@ -185,9 +185,16 @@ constexpr int64_t kAhead =
   }
 }
 
-// taps += the sums over the pixels of a tile, for channel c and n output channels from k.
-[[gnu::noinline]] void add_plain(const Conv2dBackwardWeight& a, const Tile& tile, int64_t c, int64_t k, int64_t n,
-                                 float* taps) {
+// taps (9, kLanes) += for every tap the sum of x (pixels, 9) times dy (pixels, kLanes).
+[[gnu::noinline]] void add_products(const float* x, const float* dy, int64_t pixels, float* taps) {
+  vf sums[9][1];
+  load_tile(sums, taps, kLanes, kLanes);
+  multiply_add(sums, x, 1, 9, dy, kLanes, pixels);
+  store_tile(sums, taps, kLanes, kLanes);
+}
+
+// The same over the pixels of a tile, for channel c and n output channels from k.
+void add_plain(const Conv2dBackwardWeight& a, const Tile& tile, int64_t c, int64_t k, int64_t n, float* taps) {
   const Conv2d& g = a.g;
   const float* image = a.x + tile.image * g.h * g.w * g.c + (g.x_nchw ? c * g.h * g.w : c);
   float seen[kTilePixels * kTilePixels];
@@ -196,25 +203,16 @@ constexpr int64_t kAhead =
     const bool inside = y >= 0 && x >= 0 && y < g.h && x < g.w;
     seen[i] = inside ? image[(y * g.w + x) * (g.x_nchw ? 1 : g.c)] : 0.0f;
   }
-  const int64_t rows = min64(kTileOutputs, g.oh - tile.y), cols = min64(kTileOutputs, g.ow - tile.x);
-  float gradients[kTileOutputs * kTileOutputs * kLanes];
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < cols; ++j)
-      store(gradients + (i * kTileOutputs + j) * kLanes,
-            load_n(a.dy + ((tile.image * g.oh + tile.y + i) * g.ow + tile.x + j) * g.k + k, n));
-  vf sums[9];
-#pragma GCC unroll 9
-  for (int t = 0; t < 9; ++t) sums[t] = load(taps + t * kLanes);
-  for (int64_t i = 0; i < rows; ++i) {
-    for (int64_t j = 0; j < cols; ++j) {
-      const vf dy = load(gradients + (i * kTileOutputs + j) * kLanes);
-      const float* x = seen + i * kTilePixels + j;
-#pragma GCC unroll 9
-      for (int t = 0; t < 9; ++t) sums[t] = fma(splat(x[t / 3 * kTilePixels + t % 3]), dy, sums[t]);
+  float x[9 * kTileOutputs * kTileOutputs], dy[kTileOutputs * kTileOutputs * kLanes];
+  int64_t pixels = 0;
+  for (int64_t i = 0; i < min64(kTileOutputs, g.oh - tile.y); ++i) {
+    for (int64_t j = 0; j < min64(kTileOutputs, g.ow - tile.x); ++j, ++pixels) {
+      const float* from = a.dy + ((tile.image * g.oh + tile.y + i) * g.ow + tile.x + j) * g.k + k;
+      store(dy + pixels * kLanes, load_n(from, n));
+      for (int64_t t = 0; t < 9; ++t) x[9 * pixels + t] = seen[(i + t / 3) * kTilePixels + j + t % 3];
     }
   }
-#pragma GCC unroll 9
-  for (int t = 0; t < 9; ++t) store(taps + t * kLanes, sums[t]);
+  add_products(x, dy, pixels, taps);
 }
 
 }  // namespace
@@ -264,14 +262,14 @@ void winograd_reduce(const Conv2dBackwardWeight& a, int64_t begin, int64_t end) 
   for (int64_t k = begin * kLanes; k < min64(g.k, end * kLanes); k += kLanes) {
     for (int64_t c = 0; c < g.c; c += kLanes) {
       const int64_t count = min64(kLanes, g.c - c);
-      for (int64_t i = 0; i < count; ++i) {
-        float* to = taps + 9 * i * kLanes;
+      for (int64_t i = 0; i < count; ++i)
         taps_of(a.partials + (c + i) * p.k_pitch + k, du_plane(g), kAhead * p.k_pitch, kPoints * du_plane(g), p.chunks,
-                to);
-        for (int64_t chunk = 0; chunk < p.chunks; ++chunk) {
-          const int64_t* list = list_of(a, p, chunk, (c + i) / p.part);
-          for (int64_t t = 1; t <= list[0]; ++t) add_plain(a, tile_at(p, list[t]), c + i, k, g.k - k, to);
-        }
+                taps + 9 * i * kLanes);
+      for (int64_t chunk = 0; chunk < p.chunks; ++chunk) {
+        const int64_t* list = list_of(a, p, chunk, c / p.part);  // parts are whole vectors
+        for (int64_t t = 1; t <= list[0]; ++t)
+          for (int64_t i = 0; i < count; ++i)
+            add_plain(a, tile_at(p, list[t]), c + i, k, g.k - k, taps + 9 * i * kLanes);
       }
       scatter_lanes(taps, kLanes, 9 * count, min64(kLanes, g.k - k), a.dw + (k * g.c + c) * 9, g.c * 9);
     }
