@@ -185,34 +185,44 @@ constexpr int64_t kAhead =
   }
 }
 
-// taps (9, kLanes) += for every tap the sum of x (pixels, 9) times dy (pixels, kLanes).
-[[gnu::noinline]] void add_products(const float* x, const float* dy, int64_t pixels, float* taps) {
-  vf sums[9][1];
-  load_tile(sums, taps, kLanes, kLanes);
-  multiply_add(sums, x, 1, 9, dy, kLanes, pixels);
-  store_tile(sums, taps, kLanes, kLanes);
+// taps (R, 9, kLanes) += for R channels the sums over rows x cols pixels of x (kTilePixels, kTilePixels, kLanes) at the
+// tap times dy (kTileOutputs, kTileOutputs, kLanes).
+template <int R>
+[[gnu::noinline]] void add_products(const float* x, const float* dy, int64_t rows, int64_t cols, float* taps) {
+  for (int64_t t = 0; t < 9; ++t, taps += kLanes) {
+    vf acc[R][1];
+    load_tile(acc, taps, 9 * kLanes, kLanes);
+    for (int64_t i = 0; i < rows; ++i)
+      multiply_add(acc, x + ((i + t / 3) * kTilePixels + t % 3) * kLanes, 1, kLanes, dy + i * kTileOutputs * kLanes,
+                   kLanes, cols);
+    store_tile(acc, taps, 9 * kLanes, kLanes);
+  }
 }
 
-// The same over the pixels of a tile, for channel c and n output channels from k.
-void add_plain(const Conv2dBackwardWeight& a, const Tile& tile, int64_t c, int64_t k, int64_t n, float* taps) {
+// taps (count, 9, kLanes) += the sums over the pixels of a tile, for `count` channels from c and n outputs from k.
+void add_plain(const Conv2dBackwardWeight& a, const Tile& tile, int64_t c, int64_t count, int64_t k, int64_t n,
+               float* taps) {
   const Conv2d& g = a.g;
-  const float* image = a.x + tile.image * g.h * g.w * g.c + (g.x_nchw ? c * g.h * g.w : c);
-  float seen[kTilePixels * kTilePixels];
+  const float* image = a.x + tile.image * g.h * g.w * g.c;
+  float x[kTilePixels * kTilePixels * kLanes] = {}, dy[kTileOutputs * kTileOutputs * kLanes];
   for (int64_t i = 0; i < kTilePixels * kTilePixels; ++i) {
-    const int64_t y = tile.y - g.pad_top + i / kTilePixels, x = tile.x - g.pad_left + i % kTilePixels;
-    const bool inside = y >= 0 && x >= 0 && y < g.h && x < g.w;
-    seen[i] = inside ? image[(y * g.w + x) * (g.x_nchw ? 1 : g.c)] : 0.0f;
+    const int64_t row = tile.y - g.pad_top + i / kTilePixels, col = tile.x - g.pad_left + i % kTilePixels;
+    if (row < 0 || col < 0 || row >= g.h || col >= g.w) continue;
+    for (int64_t j = 0; j < count; ++j)
+      x[i * kLanes + j] = image[g.x_nchw ? ((c + j) * g.h + row) * g.w + col : (row * g.w + col) * g.c + c + j];
   }
-  float x[9 * kTileOutputs * kTileOutputs], dy[kTileOutputs * kTileOutputs * kLanes];
-  int64_t pixels = 0;
-  for (int64_t i = 0; i < min64(kTileOutputs, g.oh - tile.y); ++i) {
-    for (int64_t j = 0; j < min64(kTileOutputs, g.ow - tile.x); ++j, ++pixels) {
-      const float* from = a.dy + ((tile.image * g.oh + tile.y + i) * g.ow + tile.x + j) * g.k + k;
-      store(dy + pixels * kLanes, load_n(from, n));
-      for (int64_t t = 0; t < 9; ++t) x[9 * pixels + t] = seen[(i + t / 3) * kTilePixels + j + t % 3];
-    }
+  const int64_t rows = min64(kTileOutputs, g.oh - tile.y), cols = min64(kTileOutputs, g.ow - tile.x);
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < cols; ++j)
+      store(dy + (i * kTileOutputs + j) * kLanes,
+            load_n(a.dy + ((tile.image * g.oh + tile.y + i) * g.ow + tile.x + j) * g.k + k, n));
+  const int64_t tiles = tile_count(count);
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t first = tile_row(count, tiles, t);
+    with_rows(tile_row(count, tiles, t + 1) - first, [&](auto height) {
+      add_products<decltype(height)::value>(x + first, dy, rows, cols, taps + first * 9 * kLanes);
+    });
   }
-  add_products(x, dy, pixels, taps);
 }
 
 }  // namespace
@@ -267,9 +277,7 @@ void winograd_reduce(const Conv2dBackwardWeight& a, int64_t begin, int64_t end) 
                 taps + 9 * i * kLanes);
       for (int64_t chunk = 0; chunk < p.chunks; ++chunk) {
         const int64_t* list = list_of(a, p, chunk, c / p.part);  // parts are whole vectors
-        for (int64_t t = 1; t <= list[0]; ++t)
-          for (int64_t i = 0; i < count; ++i)
-            add_plain(a, tile_at(p, list[t]), c + i, k, g.k - k, taps + 9 * i * kLanes);
+        for (int64_t t = 1; t <= list[0]; ++t) add_plain(a, tile_at(p, list[t]), c, count, k, g.k - k, taps);
       }
       scatter_lanes(taps, kLanes, 9 * count, min64(kLanes, g.k - k), a.dw + (k * g.c + c) * 9, g.c * 9);
     }

@@ -163,6 +163,11 @@ def _is_basic(part: Any) -> bool:
     return part is None or part is Ellipsis or isinstance(part, (int, slice, np.bool_, np.integer))
 
 
+def _picks_once(part: Any) -> bool:
+    """Whether a part of a key can name no element twice."""
+    return _is_basic(part) or np.asarray(part).dtype == np.bool_
+
+
 def _axes_of(part: Any) -> int:
     """How many axes of the array a part of a key speaks of."""
     if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
@@ -200,20 +205,25 @@ def index(x: Any, key: Any, *, need: list[bool]) -> Result:
     x = as_float32(x, "index", "x")
     parts = key if isinstance(key, tuple) else (key,)
     x_shape, y = x.shape, np.asarray(x[key])
-    if all(_is_basic(part) for part in parts):
+    # What the gradient needs of the key is taken now: its arrays may have changed by then.
+    if not need[0] or all(_picks_once(part) for part in parts):
+        places = tuple(part if _is_basic(part) else np.array(part) for part in parts)
 
         def backward(dy: FloatArray) -> tuple[FloatArray]:
             dx = np.zeros(x_shape, np.float32)
-            dx[key] = dy
+            dx[places] = dy
             return (dx,)
 
         return y, backward
-    # Taken now: the arrays of the key may have changed when the gradient comes.
-    numbers, rows, width = _picked_rows(x_shape, parts) if need[0] else (np.zeros(0, np.int64), 0, 0)
+    numbers, rows, width = _picked_rows(x_shape, parts)
 
     def backward_picked(dy: FloatArray) -> tuple[FloatArray]:
-        dy = np.ascontiguousarray(dy, np.float32).reshape(numbers.size, width)
-        return (_core.embedding_backward(numbers, dy, rows, -1).reshape(x_shape),)
+        if width != 1:
+            dy = np.ascontiguousarray(dy, np.float32).reshape(numbers.size, width)
+            return (_core.embedding_backward(numbers, dy, rows, -1).reshape(x_shape),)
+        dx = np.zeros(rows, np.float32)
+        np.add.at(dx, numbers, dy.reshape(-1))  # fast in one dimension only
+        return (dx.reshape(x_shape),)
 
     return y, backward_picked
 
