@@ -5,46 +5,23 @@
 //   m[point][tile][o]  = sum over d of v * u     a matrix product per point
 //   out                = A^T m A + bias
 // backward_input is the same with dy for x and the filters turned by 180 degrees, inputs and outputs exchanged.
-// Tasks are blocks of tiles (over all images) times groups of output channels. An output depends on its own tile alone.
-#include "winograd.h"
+// Tasks are blocks of tiles (over all images) times groups of output channels. An output depends on its own tile alone:
+// where a tile or a filter is too_large (winograd.h), it is summed plainly (conv2d_winograd.h).
+#include "conv2d_winograd.h"
 
 #include "conv2d.h"
 #include "kernels.h"
 #include "tile.h"
-#include "transpose.h"
 #include "window.h"
+#include "winograd.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-constexpr int64_t kGroup = 64;              // output channels of a task
 constexpr int64_t kBlockFloats = 96 << 10;  // of v: 384 KB, less than half of L2
 constexpr int64_t kMinTiles = 24;           // of a block: u is read once per block
 constexpr int64_t kMaxTiles = 84;
-
-// Points of a tile of side x side outputs.
-int64_t points_of(int64_t side) { return (side + 2) * (side + 2); }
-
-int64_t width_of(int64_t outputs) { return outputs <= kLanes ? kLanes : 2 * kLanes; }
-int64_t panels_of(int64_t outputs) { return ceil_div(outputs, width_of(outputs)); }
-int64_t point_floats(int64_t depth, int64_t outputs) { return depth * width_of(outputs) + kPlaneGap; }
-
-struct Pass {
-  int64_t side;            // of a tile, in outputs
-  int64_t n, h, w, depth;  // source images (n, h, w, depth)
-  bool nchw;
-  int64_t top, left;  // source pixel that the first tap of output (0, 0) sees
-  int64_t oh, ow, outputs;
-  const float *source, *packed, *bias;
-  float* out;  // (n, oh, ow, outputs)
-
-  int64_t points() const { return points_of(side); }
-  int64_t tiles_w() const { return ceil_div(ow, side); }
-  int64_t image_tiles() const { return ceil_div(oh, side) * tiles_w(); }
-  int64_t tiles() const { return n * image_tiles(); }
-  int64_t groups() const { return ceil_div(outputs, kGroup); }
-};
 
 // Blocks of tiles: few enough to share u, small enough for the cache, and a number that threads can share equally.
 int64_t block_count(const Pass& p) {
@@ -62,22 +39,26 @@ int64_t pass_tasks(const Pass& p) { return p.outputs == 0 ? 0 : block_count(p) *
 int64_t pass_tiles(const Pass& p) { return ceil_div(p.tiles(), max64(1, block_count(p))); }
 int64_t v_plane(const Pass& p) { return pass_tiles(p) * padded(p.depth) + kPlaneGap; }
 int64_t m_plane(const Pass& p) { return pass_tiles(p) * kGroup + kPlaneGap; }
-int64_t pass_scratch(const Pass& p) { return p.points() * (v_plane(p) + m_plane(p) + p.depth); }
+// m, and the taps of plain sums after it.
+int64_t m_floats(const Pass& p) { return max64(p.points() * m_plane(p), 9 * p.depth * kLanes); }
+int64_t pass_scratch(const Pass& p) { return p.points() * (v_plane(p) + p.depth) + m_floats(p) + pass_tiles(p); }
 
-void input_block(const Pass& p, int64_t first, int64_t last, float* v, float* patch) {
+// plain[tile]: 1 where the tile is too_large, else 0.
+void input_block(const Pass& p, int64_t first, int64_t last, float* v, float* plain, float* patch) {
   const int64_t plane = v_plane(p), pitch = padded(p.depth), pixels = p.side + 2;
   const auto transform = p.side == 4 ? input_tile<6> : input_tile<4>;
   for (int64_t tile = first; tile < last; ++tile, v += pitch) {
-    const int64_t image = tile / p.image_tiles(), in_image = tile % p.image_tiles();
-    const int64_t y = in_image / p.tiles_w() * p.side + p.top, x = in_image % p.tiles_w() * p.side + p.left;
-    const float* source = p.source + image * p.h * p.w * p.depth;
+    const Place at = p.place(tile);
+    const int64_t y = at.y + p.top, x = at.x + p.left;
     const bool inside = y >= 0 && x >= 0 && y + pixels <= p.h && x + pixels <= p.w;
+    bool large;
     if (inside && !p.nchw) {
-      transform(source + (y * p.w + x) * p.depth, p.w * p.depth, p.depth, p.depth, v, plane);
+      large = transform(p.image(at) + (y * p.w + x) * p.depth, p.w * p.depth, p.depth, p.depth, v, plane);
     } else {
-      copy_window(source, p.h, p.w, p.depth, p.nchw, {y, x, pixels, pixels}, patch);
-      transform(patch, pixels * p.depth, p.depth, p.depth, v, plane);
+      copy_window(p.image(at), p.h, p.w, p.depth, p.nchw, {y, x, pixels, pixels}, patch);
+      large = transform(patch, pixels * p.depth, p.depth, p.depth, v, plane);
     }
+    plain[tile - first] = large ? 1.0f : 0.0f;
   }
 }
 
@@ -143,46 +124,42 @@ void output_block(const Pass& p, int64_t first, int64_t last, int64_t first_outp
   const int64_t plane = m_plane(p);
   const auto transform = p.side == 4 ? output_tile<4> : output_tile<2>;
   for (int64_t tile = first; tile < last; ++tile, m += kGroup) {
-    const int64_t image = tile / p.image_tiles(), in_image = tile % p.image_tiles();
-    const int64_t y = in_image / p.tiles_w() * p.side, x = in_image % p.tiles_w() * p.side;
-    float* out = p.out + ((image * p.oh + y) * p.ow + x) * p.outputs;
+    const Place at = p.place(tile);
+    float* out = p.output(at);
     for (int64_t o = first_output; o < last_output; o += kLanes) {
       const int64_t n = min64(kLanes, last_output - o);
       transform(m + o - first_output, plane, p.bias ? load_n(p.bias + o, n) : vf{}, n, out + o, p.ow * p.outputs,
-                p.outputs, min64(p.side, p.oh - y), min64(p.side, p.ow - x));
+                p.outputs, min64(p.side, p.oh - at.y), min64(p.side, p.ow - at.x));
     }
   }
 }
 
-void run_pass(const Pass& p, int64_t begin, int64_t end, float* scratch) {
+void run_pass(const Pass& p, const Filters& f, int64_t begin, int64_t end, float* scratch) {
   const int64_t blocks = block_count(p), groups = p.groups();
-  float *v = scratch, *m = v + p.points() * v_plane(p), *patch = m + p.points() * m_plane(p);
+  float *v = scratch, *m = v + p.points() * v_plane(p), *patch = m + m_floats(p), *plain = patch + p.points() * p.depth;
   for (int64_t task = begin; task < end; ++task) {
     const int64_t block = task / groups, group = task % groups;
     const int64_t first = p.tiles() * block / blocks, last = p.tiles() * (block + 1) / blocks;
     const int64_t first_output = group * kGroup, last_output = min64(p.outputs, first_output + kGroup);
-    if (task == begin || group == 0) input_block(p, first, last, v, patch);
+    if (task == begin || group == 0) input_block(p, first, last, v, plain, patch);
     products(p, last - first, first_output, last_output, v, m);
     output_block(p, first, last, first_output, last_output, m);
+    plain_block(p, f, first, last, first_output, last_output, plain, m, patch);
   }
 }
 
-struct Filters {
-  int64_t side;         // of a tile, in outputs
-  const float* weight;  // 3x3 taps of output o and source channel d at weight + o * output_step + d * depth_step
-  int64_t outputs, output_step, depth, depth_step;
-  bool turned;  // by 180 degrees
-};
-
-// u of one source channel for a vector of outputs, from taps (9, kLanes).
+// u of one source channel for a vector of outputs, from taps (9, kLanes). Returns which outputs are too_large.
 template <int S>
-[[gnu::noinline]] void transform_filter(const float* taps, bool turned, float* u, int64_t plane) {
-  vf t[S][3];
+[[gnu::noinline]] vi transform_filter(const float* taps, bool turned, float* u, int64_t plane) {
+  vf t[S][3], squares = {};
 #pragma GCC unroll 3
   for (int j = 0; j < 3; ++j) {
     vf column[3], result[S];
 #pragma GCC unroll 3
-    for (int i = 0; i < 3; ++i) column[i] = load(taps + (turned ? 8 - 3 * i - j : 3 * i + j) * kLanes);
+    for (int i = 0; i < 3; ++i) {
+      column[i] = load(taps + (turned ? 8 - 3 * i - j : 3 * i + j) * kLanes);
+      squares = fma(column[i], column[i], squares);
+    }
     filter(column, result);
 #pragma GCC unroll 6
     for (int i = 0; i < S; ++i) t[i][j] = result[i];
@@ -194,27 +171,37 @@ template <int S>
 #pragma GCC unroll 6
     for (int j = 0; j < S; ++j) store(u + (i * S + j) * plane, result[j]);
   }
+  return too_large(squares);
 }
 
-// u [panel][point][d][width] of the panels [begin, end).
+// u [panel][point][d][width] of the panels [begin, end), and in the gaps which outputs are too_large.
 void pack_panels(const Filters& f, int64_t begin, int64_t end, float* packed) {
   const int64_t width = width_of(f.outputs), plane = point_floats(f.depth, f.outputs);
-  const int64_t batch = f.depth_step == 9 ? kLanes : 1;  // source channels whose taps are neighbours
   const auto transform = f.side == 4 ? transform_filter<6> : transform_filter<4>;
   float taps[9 * kLanes * kLanes];
   for (int64_t o = begin * width; o < end * width; o += kLanes) {
-    const int64_t lanes = max64(0, min64(kLanes, f.outputs - o));
     float* panel = packed + o / width * points_of(f.side) * plane + o % width;
-    for (int64_t d = 0; d < f.depth; d += batch) {
-      const int64_t count = min64(batch, f.depth - d);
-      gather_lanes(f.weight + o * f.output_step + d * f.depth_step, f.output_step, 9 * count, lanes, taps, kLanes);
-      for (int64_t i = 0; i < count; ++i) transform(taps + 9 * i * kLanes, f.turned, panel + (d + i) * width, plane);
+    vi large = {};
+    for (int64_t d = 0; d < f.depth; d += f.batch()) {
+      const int64_t count = min64(f.batch(), f.depth - d);
+      gather_taps(f, o, d, count, taps);
+      for (int64_t i = 0; i < count; ++i)
+        large |= transform(taps + 9 * i * kLanes, f.turned, panel + (d + i) * width, plane);
     }
+    store(packed + large_index(o, f.side, f.depth, f.outputs), from_bits(large));
   }
 }
 
 int64_t packed_floats(const Conv2d& g, int64_t depth, int64_t outputs) {
   return panels_of(outputs) * points_of(conv2d_winograd_side(g)) * point_floats(depth, outputs);
+}
+
+Filters forward_filters(const Conv2dForward& a) {
+  return {conv2d_winograd_side(a.g), a.weight, a.g.k, a.g.c * 9, a.g.c, 9, false};
+}
+
+Filters backward_filters(const Conv2dBackwardInput& a) {
+  return {conv2d_winograd_side(a.g), a.weight, a.g.c, 9, a.g.k, a.g.c * 9, true};
 }
 
 Pass forward_pass(const Conv2dForward& a) {
@@ -235,23 +222,23 @@ Pass backward_pass(const Conv2dBackwardInput& a) {
 int64_t winograd_workspace(const Conv2d& g) { return packed_floats(g, g.c, g.k); }
 int64_t winograd_pack_tasks(const Conv2d& g) { return panels_of(g.k); }
 void winograd_pack(const Conv2dForward& a, int64_t begin, int64_t end) {
-  pack_panels({conv2d_winograd_side(a.g), a.weight, a.g.k, a.g.c * 9, a.g.c, 9, false}, begin, end, a.packed);
+  pack_panels(forward_filters(a), begin, end, a.packed);
 }
 int64_t winograd_tasks(const Conv2dForward& a) { return pass_tasks(forward_pass(a)); }
 int64_t winograd_scratch(const Conv2dForward& a) { return pass_scratch(forward_pass(a)); }
 void winograd_run(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch) {
-  run_pass(forward_pass(a), begin, end, scratch);
+  run_pass(forward_pass(a), forward_filters(a), begin, end, scratch);
 }
 
 int64_t winograd_input_workspace(const Conv2d& g) { return packed_floats(g, g.k, g.c); }
 int64_t winograd_input_pack_tasks(const Conv2d& g) { return panels_of(g.c); }
 void winograd_input_pack(const Conv2dBackwardInput& a, int64_t begin, int64_t end) {
-  pack_panels({conv2d_winograd_side(a.g), a.weight, a.g.c, 9, a.g.k, a.g.c * 9, true}, begin, end, a.packed);
+  pack_panels(backward_filters(a), begin, end, a.packed);
 }
 int64_t winograd_input_tasks(const Conv2dBackwardInput& a) { return pass_tasks(backward_pass(a)); }
 int64_t winograd_input_scratch(const Conv2dBackwardInput& a) { return pass_scratch(backward_pass(a)); }
 void winograd_input_run(const Conv2dBackwardInput& a, int64_t begin, int64_t end, float* scratch) {
-  run_pass(backward_pass(a), begin, end, scratch);
+  run_pass(backward_pass(a), backward_filters(a), begin, end, scratch);
 }
 
 }  // namespace FASTNN_ISA

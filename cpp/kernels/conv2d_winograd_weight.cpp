@@ -4,7 +4,8 @@
 //   du[point][c][k]    = sum over tiles of vx * vy      36 matrix products instead of 144 multiplications per tile
 //   dw                 = A^T du A
 // Tasks are chunks of tiles (over all images) times parts of c. Each chunk sums its tiles in order into its own copy of
-// du; the copies are added in a fixed tree on the way to dw.
+// du; the copies are added in a fixed tree on the way to dw. Tiles that are too_large (winograd.h)
+// are left out of these sums and listed: plain sums over them are added last, tile by tile.
 #include "conv2d.h"
 #include "kernels.h"
 #include "tile.h"
@@ -52,6 +53,13 @@ Plan plan_of(const Conv2d& g) {
 int64_t x_plane(const Plan& p) { return p.block * p.part + kPlaneGap; }
 int64_t y_plane(const Plan& p) { return p.block * p.k_pitch + kPlaneGap; }
 
+// The list of a task: how many tiles are summed plainly, then which. It follows the copies of du.
+int64_t list_entries(const Plan& p) { return 1 + ceil_div(p.tiles, p.chunks); }
+int64_t* list_of(const Conv2dBackwardWeight& a, const Plan& p, int64_t chunk, int64_t part) {
+  float* lists = a.partials + p.chunks * kPoints * du_plane(a.g);
+  return reinterpret_cast<int64_t*>(lists) + (part * p.chunks + chunk) * list_entries(p);
+}
+
 struct Tile {
   int64_t image, y, x;  // of the first output
 };
@@ -61,34 +69,48 @@ Tile tile_at(const Plan& p, int64_t tile) {
   return {tile / p.image_tiles, in_image / p.tiles_w * kTileOutputs, in_image % p.tiles_w * kTileOutputs};
 }
 
+// A tile's row of all points: it adds nothing.
+void clear_row(float* v, int64_t plane, int64_t n) {
+  for (int64_t point = 0; point < kPoints; ++point) __builtin_memset(v + point * plane, 0, n * sizeof(float));
+}
+
+// large[tile]: 1 where dy is too_large. Such tiles, and those where x is, are cleared and listed.
 void transform_x(const Conv2dBackwardWeight& a, const Plan& p, int64_t first, int64_t last, int64_t c0, float* v,
-                 float* patch) {
+                 const float* large, int64_t* list, float* patch) {
   const Conv2d& g = a.g;
   const int64_t channels = min64(p.part, g.c - c0);
   for (int64_t t = first; t < last; ++t, v += p.part) {
     const Tile tile = tile_at(p, t);
     const int64_t y = tile.y - g.pad_top, x = tile.x - g.pad_left;
     const float* image = a.x + tile.image * g.h * g.w * g.c;
+    bool plain;
     if (!g.x_nchw && y >= 0 && x >= 0 && y + kTilePixels <= g.h && x + kTilePixels <= g.w) {
-      input_tile<kTilePixels>(image + (y * g.w + x) * g.c + c0, g.w * g.c, g.c, channels, v, x_plane(p));
+      plain = input_tile<kTilePixels>(image + (y * g.w + x) * g.c + c0, g.w * g.c, g.c, channels, v, x_plane(p));
     } else {
       copy_window(image, g.h, g.w, g.c, g.x_nchw, {y, x, kTilePixels, kTilePixels}, patch);
-      input_tile<kTilePixels>(patch + c0, kTilePixels * g.c, g.c, channels, v, x_plane(p));
+      plain = input_tile<kTilePixels>(patch + c0, kTilePixels * g.c, g.c, channels, v, x_plane(p));
     }
+    if (!plain && large[t - first] == 0) continue;
+    clear_row(v, x_plane(p), p.part);
+    list[++list[0]] = t;
   }
 }
 
-void transform_dy(const Conv2dBackwardWeight& a, const Plan& p, int64_t first, int64_t last, float* v, float* patch) {
+void transform_dy(const Conv2dBackwardWeight& a, const Plan& p, int64_t first, int64_t last, float* v, float* large,
+                  float* patch) {
   const Conv2d& g = a.g;
   for (int64_t t = first; t < last; ++t, v += p.k_pitch) {
     const Tile tile = tile_at(p, t);
     const float* image = a.dy + tile.image * g.oh * g.ow * g.k;
+    bool plain;
     if (tile.y + kTileOutputs <= g.oh && tile.x + kTileOutputs <= g.ow) {
-      gradient_tile(image + (tile.y * g.ow + tile.x) * g.k, g.ow * g.k, g.k, g.k, v, y_plane(p));
+      plain = gradient_tile(image + (tile.y * g.ow + tile.x) * g.k, g.ow * g.k, g.k, g.k, v, y_plane(p));
     } else {
       copy_window(image, g.oh, g.ow, g.k, false, {tile.y, tile.x, kTileOutputs, kTileOutputs}, patch);
-      gradient_tile(patch, kTileOutputs * g.k, g.k, g.k, v, y_plane(p));
+      plain = gradient_tile(patch, kTileOutputs * g.k, g.k, g.k, v, y_plane(p));
     }
+    large[t - first] = plain ? 1.0f : 0.0f;
+    if (plain) clear_row(v, y_plane(p), p.k_pitch);
   }
 }
 
@@ -163,9 +185,53 @@ constexpr int64_t kAhead =
   }
 }
 
+// taps (R, 9, kLanes) += for R channels the sums over rows x cols pixels of x (kTilePixels, kTilePixels, kLanes) at the
+// tap times dy (kTileOutputs, kTileOutputs, kLanes).
+template <int R>
+[[gnu::noinline]] void add_products(const float* x, const float* dy, int64_t rows, int64_t cols, float* taps) {
+  for (int64_t t = 0; t < 9; ++t, taps += kLanes) {
+    vf acc[R][1];
+    load_tile(acc, taps, 9 * kLanes, kLanes);
+    for (int64_t i = 0; i < rows; ++i)
+      multiply_add(acc, x + ((i + t / 3) * kTilePixels + t % 3) * kLanes, 1, kLanes, dy + i * kTileOutputs * kLanes,
+                   kLanes, cols);
+    store_tile(acc, taps, 9 * kLanes, kLanes);
+  }
+}
+
+// taps (count, 9, kLanes) += the sums over the pixels of a tile, for `count` channels from c and n outputs from k.
+void add_plain(const Conv2dBackwardWeight& a, const Tile& tile, int64_t c, int64_t count, int64_t k, int64_t n,
+               float* taps) {
+  const Conv2d& g = a.g;
+  const float* image = a.x + tile.image * g.h * g.w * g.c;
+  float x[kTilePixels * kTilePixels * kLanes] = {}, dy[kTileOutputs * kTileOutputs * kLanes];
+  for (int64_t i = 0; i < kTilePixels * kTilePixels; ++i) {
+    const int64_t row = tile.y - g.pad_top + i / kTilePixels, col = tile.x - g.pad_left + i % kTilePixels;
+    if (row < 0 || col < 0 || row >= g.h || col >= g.w) continue;
+    for (int64_t j = 0; j < count; ++j)
+      x[i * kLanes + j] = image[g.x_nchw ? ((c + j) * g.h + row) * g.w + col : (row * g.w + col) * g.c + c + j];
+  }
+  const int64_t rows = min64(kTileOutputs, g.oh - tile.y), cols = min64(kTileOutputs, g.ow - tile.x);
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < cols; ++j)
+      store(dy + (i * kTileOutputs + j) * kLanes,
+            load_n(a.dy + ((tile.image * g.oh + tile.y + i) * g.ow + tile.x + j) * g.k + k, n));
+  const int64_t tiles = tile_count(count);
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t first = tile_row(count, tiles, t);
+    with_rows(tile_row(count, tiles, t + 1) - first, [&](auto height) {
+      add_products<decltype(height)::value>(x + first, dy, rows, cols, taps + first * 9 * kLanes);
+    });
+  }
+}
+
 }  // namespace
 
-int64_t winograd_partials(const Conv2d& g) { return plan_of(g).chunks * kPoints * du_plane(g); }
+int64_t winograd_partials(const Conv2d& g) {
+  const Plan p = plan_of(g);
+  const int64_t lists = p.parts * p.chunks * list_entries(p);
+  return p.chunks * kPoints * du_plane(g) + lists * static_cast<int64_t>(sizeof(int64_t) / sizeof(float));
+}
 
 int64_t winograd_partial_tasks(const Conv2d& g) {
   const Plan p = plan_of(g);
@@ -174,21 +240,24 @@ int64_t winograd_partial_tasks(const Conv2d& g) {
 
 int64_t winograd_partial_scratch(const Conv2d& g) {
   const Plan p = plan_of(g);
-  return kPoints * (x_plane(p) + y_plane(p)) + kPoints * max64(g.c, g.k);
+  return kPoints * (x_plane(p) + y_plane(p)) + kPoints * max64(g.c, g.k) + p.block;
 }
 
 void winograd_partial(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
   const Plan p = plan_of(a.g);
   float *vx = scratch, *vy = vx + kPoints * x_plane(p), *patch = vy + kPoints * y_plane(p);
+  float* large = patch + kPoints * max64(a.g.c, a.g.k);
   for (int64_t task = begin; task < end; ++task) {
     const int64_t chunk = task / p.parts, c0 = task % p.parts * p.part;
     const int64_t first = p.tiles * chunk / p.chunks, last = p.tiles * (chunk + 1) / p.chunks;
     float* du = a.partials + chunk * kPoints * du_plane(a.g);
-    const bool kept = task > begin && c0 > 0 && last - first <= p.block;  // vy of the task before
+    int64_t* list = list_of(a, p, chunk, task % p.parts);
+    list[0] = 0;
+    const bool kept = task > begin && c0 > 0 && last - first <= p.block;  // vy and large of the task before
     for (int64_t t = first; t == first || t < last; t += p.block) {
       const int64_t stop = min64(last, t + p.block);
-      transform_x(a, p, t, stop, c0, vx, patch);
-      if (!kept) transform_dy(a, p, t, stop, vy, patch);
+      if (!kept) transform_dy(a, p, t, stop, vy, large, patch);
+      transform_x(a, p, t, stop, c0, vx, large, list, patch);
       products(a.g, p, stop - t, c0, vx, vy, t == first, du);
     }
   }
@@ -206,6 +275,10 @@ void winograd_reduce(const Conv2dBackwardWeight& a, int64_t begin, int64_t end) 
       for (int64_t i = 0; i < count; ++i)
         taps_of(a.partials + (c + i) * p.k_pitch + k, du_plane(g), kAhead * p.k_pitch, kPoints * du_plane(g), p.chunks,
                 taps + 9 * i * kLanes);
+      for (int64_t chunk = 0; chunk < p.chunks; ++chunk) {
+        const int64_t* list = list_of(a, p, chunk, c / p.part);  // parts are whole vectors
+        for (int64_t t = 1; t <= list[0]; ++t) add_plain(a, tile_at(p, list[t]), c, count, k, g.k - k, taps);
+      }
       scatter_lanes(taps, kLanes, 9 * count, min64(kLanes, g.k - k), a.dw + (k * g.c + c) * 9, g.c * 9);
     }
   }

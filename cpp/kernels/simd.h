@@ -193,6 +193,17 @@ typedef uint32_t vu __attribute__((vector_size(kLanes * 4)));
 #endif
 }
 
+// Whether any lane of a comparison's result holds.
+[[gnu::always_inline]] inline bool any(vi mask) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_ps((__m256)mask) != 0;
+#else
+  return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+#endif
+}
+
 // Largest lane; with a NaN among them, any.
 #if defined(__AVX2__)
 [[gnu::always_inline]] inline float max8(__m256 v) {

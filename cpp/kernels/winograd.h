@@ -21,6 +21,14 @@ constexpr float kA2 = kA * kA, kB2 = kB * kB;
 constexpr float kA3 = kA2 * kA, kB3 = kB2 * kB;
 constexpr double kNormA = 1 / (2.0 * kA2 * (kA2 - kB2)), kNormB = 1 / (2.0 * kB2 * (kB2 - kA2));
 
+// A tile is summed plainly if the squares of the pixels of one of its channels add up to more than the square of this,
+// as any larger pixel alone does; and so is a filter by the squares of its taps. An infinity or a NaN would reach
+// outputs that do not see it, and so would the rounding of a value that is large beside all others.
+constexpr float kLargest = 65536.0f;
+
+// Lanes whose sum of squares is too large, all bits set.
+[[gnu::always_inline]] inline vi too_large(vf squares) { return ~(squares <= splat(kLargest * kLargest)); }
+
 [[gnu::always_inline]] inline vf times(float c, vf v) { return splat(c) * v; }
 [[gnu::always_inline]] inline vf add_times(vf sum, float c, vf v) { return fma(splat(c), v, sum); }
 
@@ -102,11 +110,12 @@ constexpr double kNormA = 1 / (2.0 * kA2 * (kA2 - kB2)), kNormB = 1 / (2.0 * kB2
 }
 
 // The two-dimensional transforms of a vector of channels, n of them valid: a tile of S x S pixels, `row` and `pixel`
-// floats apart, point (i, j) at v + (S i + j) plane. Lanes beyond n become zero.
+// floats apart, point (i, j) at v + (S i + j) plane. Lanes beyond n become zero. Returns which channels are
+// too_large.
 template <int S, bool Full>
-[[gnu::always_inline]] inline void transform_input(const float* d, int64_t row, int64_t pixel, int64_t n, float* v,
-                                                   int64_t plane) {
-  vf t[S][S];
+[[gnu::always_inline]] inline vi transform_input(const float* d, int64_t row, int64_t pixel, int64_t n, float* v,
+                                                 int64_t plane) {
+  vf t[S][S], squares[2] = {};  // two: one would wait for itself
 #pragma GCC unroll 6
   for (int j = 0; j < S; ++j) {
     vf column[S], result[S];
@@ -114,6 +123,7 @@ template <int S, bool Full>
     for (int i = 0; i < S; ++i) {
       const float* from = d + i * row + j * pixel;
       column[i] = Full ? load(from) : load_n(from, n);
+      squares[i % 2] = fma(column[i], column[i], squares[i % 2]);
     }
     input(column, result);
 #pragma GCC unroll 6
@@ -126,21 +136,24 @@ template <int S, bool Full>
 #pragma GCC unroll 6
     for (int j = 0; j < S; ++j) store(v + (i * S + j) * plane, result[j]);
   }
+  return too_large(squares[0] + squares[1]);
 }
 
-// All channels of such a tile.
+// All channels of such a tile. Returns whether one is too_large.
 template <int S>
-[[gnu::noinline]] void input_tile(const float* d, int64_t row, int64_t pixel, int64_t depth, float* v, int64_t plane) {
+[[gnu::noinline]] bool input_tile(const float* d, int64_t row, int64_t pixel, int64_t depth, float* v, int64_t plane) {
+  vi large = {};
   int64_t c = 0;
-  for (; c + kLanes <= depth; c += kLanes) transform_input<S, true>(d + c, row, pixel, kLanes, v + c, plane);
-  if (c < depth) transform_input<S, false>(d + c, row, pixel, depth - c, v + c, plane);
+  for (; c + kLanes <= depth; c += kLanes) large |= transform_input<S, true>(d + c, row, pixel, kLanes, v + c, plane);
+  if (c < depth) large |= transform_input<S, false>(d + c, row, pixel, depth - c, v + c, plane);
+  return any(large);
 }
 
-// All channels of a tile of 4x4 gradients, the four-tap filter of backward_weight.
+// The same for a tile of 4x4 gradients, the four-tap filter of backward_weight.
 template <bool Full>
-[[gnu::always_inline]] inline void transform_gradient(const float* d, int64_t row, int64_t pixel, int64_t n, float* v,
-                                                      int64_t plane) {
-  vf t[6][4];
+[[gnu::always_inline]] inline vi transform_gradient(const float* d, int64_t row, int64_t pixel, int64_t n, float* v,
+                                                    int64_t plane) {
+  vf t[6][4], squares[2] = {};
 #pragma GCC unroll 4
   for (int j = 0; j < 4; ++j) {
     vf column[4], result[6];
@@ -148,6 +161,7 @@ template <bool Full>
     for (int i = 0; i < 4; ++i) {
       const float* from = d + i * row + j * pixel;
       column[i] = Full ? load(from) : load_n(from, n);
+      squares[i % 2] = fma(column[i], column[i], squares[i % 2]);
     }
     filter(column, result);
 #pragma GCC unroll 6
@@ -160,13 +174,17 @@ template <bool Full>
 #pragma GCC unroll 6
     for (int j = 0; j < 6; ++j) store(v + (i * 6 + j) * plane, result[j]);
   }
+  return too_large(squares[0] + squares[1]);
 }
 
-[[gnu::noinline]] inline void gradient_tile(const float* d, int64_t row, int64_t pixel, int64_t channels, float* v,
+[[gnu::noinline]] inline bool gradient_tile(const float* d, int64_t row, int64_t pixel, int64_t channels, float* v,
                                             int64_t plane) {
+  vi large = {};
   int64_t c = 0;
-  for (; c + kLanes <= channels; c += kLanes) transform_gradient<true>(d + c, row, pixel, kLanes, v + c, plane);
-  if (c < channels) transform_gradient<false>(d + c, row, pixel, channels - c, v + c, plane);
+  for (; c + kLanes <= channels; c += kLanes)
+    large |= transform_gradient<true>(d + c, row, pixel, kLanes, v + c, plane);
+  if (c < channels) large |= transform_gradient<false>(d + c, row, pixel, channels - c, v + c, plane);
+  return any(large);
 }
 
 inline int64_t padded(int64_t channels) { return ceil_div(channels, kLanes) * kLanes; }

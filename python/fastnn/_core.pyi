@@ -200,7 +200,7 @@ def dropout(
 def embedding_backward(
     indices: numpy.typing.NDArray[numpy.int64],
     dy: numpy.typing.NDArray[numpy.float32],
-    weight: numpy.typing.NDArray[numpy.float32],
+    rows: int,
     skip: int,
 ) -> numpy.typing.NDArray[numpy.float32]: ...
 def embedding_forward(

@@ -17,6 +17,12 @@ def set_conv_algorithm(name: str) -> None:
     the output and the gradient of the input. "direct" always takes plain sums. The choice depends on shapes only, never
     on threads or on the batch.
 
+    A tile's rounding error is relative to its largest value: beside a value s, an output that does not see it errs by
+    at most 2e-6 s times the largest weight. Tiles where s is beyond 65536, infinite or NaN (or where the squares of a
+    channel's pixels add up to more than 65536 squared), and filters with such weights, are plain sums, bit for bit
+    those of "direct". So NaN, infinities and huge values reach the outputs that see them and no others. The gradient of
+    the weights adds such tiles as plain sums too.
+
     Raises ValueError for another name.
 
     >>> import fastnn as fnn

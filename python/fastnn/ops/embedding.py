@@ -49,6 +49,6 @@ def embedding(
 
     def backward(dy: FloatArray) -> tuple[None, FloatArray]:
         dy = np.ascontiguousarray(dy).reshape(flat.size, width)
-        return None, _core.embedding_backward(flat, dy, table, skip)
+        return None, _core.embedding_backward(flat, dy, rows, skip)
 
     return y, backward

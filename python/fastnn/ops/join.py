@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_numbers, positive_int
 from fastnn.ops.reduction import one_axis
 from fastnn.tensor import Backward, op
@@ -172,16 +175,45 @@ def unbind(x: Any, dim: int = 0, *, need: list[bool]) -> Results:
     return tuple(np.moveaxis(x, axis, 0)[i, ...] for i in range(x_shape[axis])), backward
 
 
-def _picks_once(part: Any) -> bool:
-    """Whether a part of an index can name no element twice."""
+def _is_basic(part: Any) -> bool:
+    """Whether a part of a key is none of those that make NumPy pick elements one by one."""
     return part is None or part is Ellipsis or isinstance(part, (int, slice, np.bool_, np.integer))
+
+
+def _picks_once(part: Any) -> bool:
+    """Whether a part of a key can name no element twice."""
+    return _is_basic(part) or np.asarray(part).dtype == np.bool_
+
+
+def _axes_of(part: Any) -> int:
+    """How many axes of the array a part of a key speaks of."""
+    if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
+        return 0
+    array = None if _is_basic(part) else np.asarray(part)
+    return array.ndim if array is not None and array.dtype == np.bool_ else 1
+
+
+def _picked_rows(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[npt.NDArray[np.int64], int, int]:
+    """The rows that a key picks, in order, of an array seen as (rows, width): width are the last axes, left whole."""
+    named = sum(_axes_of(part) for part in parts)
+    at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
+    parts = (*parts[:at], *(slice(None),) * (len(shape) - named), *parts[at + 1 :])
+    lead = len(shape)
+    while parts and isinstance(parts[-1], slice) and parts[-1] == slice(None):
+        parts, lead = parts[:-1], lead - 1
+    rows = np.zeros((), np.int64)
+    for axis in range(lead):  # the number of every row in turn, without an array of them all
+        numbers = np.arange(shape[axis]).reshape(-1, *(1,) * (lead - 1 - axis))
+        rows = rows * shape[axis] + np.broadcast_to(numbers, shape[:lead])[parts]
+    return np.ascontiguousarray(rows).reshape(-1), math.prod(shape[:lead]), math.prod(shape[lead:])
 
 
 @op
 def index(x: Any, key: Any, *, need: list[bool]) -> Result:
     """x[key], with anything NumPy accepts as a key: integers, slices, None, ..., arrays of integers or bool.
 
-    A view where NumPy gives one. An element picked several times gets the sum of the gradients. Raises IndexError.
+    A view where NumPy gives one. An element picked several times gets the sum of the gradients, added in float32 in the
+    order of the picks, on any number of threads. Raises IndexError.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.index(np.arange(4.0), [0, 0, 3])
@@ -189,18 +221,28 @@ def index(x: Any, key: Any, *, need: list[bool]) -> Result:
     """
     x = as_numbers(x, "index", "x")
     parts = key if isinstance(key, tuple) else (key,)
-    once = all(_picks_once(part) or np.asarray(part).dtype == np.bool_ for part in parts)
-    x_shape = x.shape
+    x_shape, y = x.shape, np.asarray(x[key])
+    # What the gradient needs of the key is taken now: its arrays may have changed by then.
+    if not need[0] or all(_picks_once(part) for part in parts):
+        places = tuple(part if _is_basic(part) else np.array(part) for part in parts)
 
-    def backward(dy: FloatArray) -> tuple[FloatArray]:
-        dx = np.zeros(x_shape, np.float32)
-        if once:
-            dx[key] = dy
-        else:
-            np.add.at(dx, key, dy)
-        return (dx,)
+        def backward(dy: FloatArray) -> tuple[FloatArray]:
+            dx = np.zeros(x_shape, np.float32)
+            dx[places] = dy
+            return (dx,)
 
-    return np.asarray(x[key]), backward
+        return y, backward
+    numbers, rows, width = _picked_rows(x_shape, parts)
+
+    def backward_picked(dy: FloatArray) -> tuple[FloatArray]:
+        if width != 1:
+            dy = np.ascontiguousarray(dy, np.float32).reshape(numbers.size, width)
+            return (_core.embedding_backward(numbers, dy, rows, -1).reshape(x_shape),)
+        dx = np.zeros(rows, np.float32)
+        np.add.at(dx, numbers, dy.reshape(-1))  # fast in one dimension only
+        return (dx.reshape(x_shape),)
+
+    return y, backward_picked
 
 
 cat = concatenate
