@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import rim
 
 CONVOLUTIONS = ("Conv1d", "Conv2d", "ConvTranspose2d")
 POOLINGS = ("AdaptiveAvgPool2d", "AvgPool2d", "MaxPool2d")
@@ -36,7 +37,8 @@ class Row:
     options: dict[str, Any] = field(default_factory=dict)  # torch.nn's arguments
     stresses: str = ""
     # layers: the convolutions and poolings of real networks; more; rnn; ragged: sequences of lengths of their own;
-    # streaming: one time step of one sequence per call, which goes on where the last call ended; steps, rnn steps
+    # streaming: one time step of one sequence per call, which goes on where the last call ended; steps, rnn steps;
+    # rim: drawn by rim.py
     group: str = "layers"
 
     @property
@@ -96,8 +98,9 @@ class Row:
                 for name, shape in shapes.items()
             }
         if self.kind in CONVOLUTIONS:
-            c, k, kernel = o["in_channels"], o["out_channels"], (o["kernel_size"],) * (len(self.x) - 2)
-            shape = (c, k, *kernel) if self.kind == "ConvTranspose2d" else (k, c // o.get("groups", 1), *kernel)
+            c, k, kernel = o["in_channels"], o["out_channels"], self.axes("kernel_size")
+            groups = o.get("groups", 1)
+            shape = (c, k // groups, *kernel) if self.kind == "ConvTranspose2d" else (k, c // groups, *kernel)
         elif self.kind == "Linear":
             k = o["out_features"]
             shape = (k, o["in_features"])
@@ -114,6 +117,11 @@ class Row:
         directions = ("", "_reverse") if o.get("bidirectional") else ("",)
         inputs = [o["input_size"]] + [len(directions) * o["hidden_size"]] * (o.get("num_layers", 1) - 1)
         return [(f"_l{i}{direction}", size) for i, size in enumerate(inputs) for direction in directions]
+
+    def axes(self, option: str, default: int = 1) -> tuple[int, ...]:
+        """An option of a convolution or pooling for each axis of the image."""
+        value = self.options.get(option, default)
+        return value if isinstance(value, tuple) else (value,) * (len(self.x) - 2)
 
     def labels(self) -> np.ndarray:
         get = self.options.get
@@ -134,11 +142,13 @@ class Row:
             return (*self.x[:2], (2 if get("bidirectional") else 1) * get("hidden_size"))
         if self.kind == "AdaptiveAvgPool2d":
             return (*self.x[:2], 1, 1)
-        channels, kernel, pad = get("out_channels", self.x[1]), self.options["kernel_size"], get("padding", 0)
-        stride, reach = get("stride", kernel if self.kind in POOLINGS else 1), get("dilation", 1) * (kernel - 1)
+        channels, kernel, pad = get("out_channels", self.x[1]), self.axes("kernel_size"), self.axes("padding", 0)
+        stride = self.axes("stride") if "stride" in self.options or self.kind in CONVOLUTIONS else kernel
+        reach = tuple(d * (k - 1) for d, k in zip(self.axes("dilation"), kernel, strict=True))
+        each = list(zip(self.x[2:], stride, pad, reach, strict=True))
         if self.kind == "ConvTranspose2d":
-            return (self.x[0], channels, *((size - 1) * stride - 2 * pad + reach + 1 for size in self.x[2:]))
-        return (self.x[0], channels, *((size + 2 * pad - reach - 1) // stride + 1 for size in self.x[2:]))
+            return (self.x[0], channels, *((size - 1) * s - 2 * p + r + 1 for size, s, p, r in each))
+        return (self.x[0], channels, *((size + 2 * p - r - 1) // s + 1 for size, s, p, r in each))
 
     def flops(self, mode: str) -> float:
         passes = 3 if mode == "train" else 1  # y, dx and dw take the same
@@ -152,7 +162,7 @@ class Row:
             return sum(passes * 2 * RECURRENT[self.kind] * int(steps) * h * (i + h) for _, i in self.layers())
         if self.kind not in CONVOLUTIONS:
             return 0
-        taps = self.options["kernel_size"] ** (len(self.x) - 2) / self.options.get("groups", 1)
+        taps = math.prod(self.axes("kernel_size")) / self.options.get("groups", 1)
         if self.kind == "ConvTranspose2d":
             return passes * 2 * math.prod(self.x) * self.output[1] * taps
         return passes * 2 * math.prod(self.output) * self.x[1] * taps
@@ -267,5 +277,7 @@ RNN_ROWS = [
 
 COPY = Row("copy 64 MiB", "copy", (2**24,), {}, "memory bandwidth out of cache", "limits")
 
-SETS = {"cnn": [*LAYER_ROWS, *MORE_ROWS, *STEP_ROWS], "rnn": RNN_ROWS}
-ROWS = {row.name: row for row in [*SETS["cnn"], *SETS["rnn"], COPY]}
+RIM_ROWS = [Row(*case, group="rim") for case in rim.cases()]
+
+SETS = {"cnn": [*LAYER_ROWS, *MORE_ROWS, *STEP_ROWS], "rnn": RNN_ROWS, "rim": RIM_ROWS}
+ROWS = {row.name: row for row in [*SETS["cnn"], *SETS["rnn"], *SETS["rim"], COPY]}

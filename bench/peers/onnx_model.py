@@ -28,15 +28,13 @@ def attributes(row: Row) -> dict[str, Any]:
         return {"transB": 1}
     if row.kind not in CONVOLUTIONS + POOLINGS or row.kind == "AdaptiveAvgPool2d":
         return {}
-    get, axes = row.options.get, len(row.x) - 2
-    kernel = row.options["kernel_size"]
     found = {
-        "kernel_shape": [kernel] * axes,
-        "strides": [get("stride", kernel if row.kind in POOLINGS else 1)] * axes,
-        "pads": [get("padding", 0)] * 2 * axes,
+        "kernel_shape": row.axes("kernel_size"),
+        "strides": row.axes("kernel_size" if row.kind in POOLINGS and "stride" not in row.options else "stride"),
+        "pads": row.axes("padding", 0) * 2,
     }
     if row.kind in CONVOLUTIONS:
-        found |= {"dilations": [get("dilation", 1)] * axes, "group": get("groups", 1)}
+        found |= {"dilations": row.axes("dilation"), "group": row.options.get("groups", 1)}
     return found
 
 
