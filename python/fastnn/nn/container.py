@@ -163,7 +163,7 @@ class Sequential(_Numbered):
     @property
     def batch_axis(self) -> int:
         """That of the first module, unless it was set."""
-        first = next(iter(self._named.values()), None)
+        first = next(iter(self._modules.values()), None)
         return int(vars(self).get("batch_axis", 0 if first is None else first.batch_axis))
 
     @batch_axis.setter

@@ -98,12 +98,14 @@ def batchnorm(
     if training and rows:
         _update_running(running_mean, running_var, statistics, rows, momentum)
 
+    ndim, kept_shift = x.ndim, shift if relu else None
+
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         dx, dweight, dbias = _core.batchnorm_backward(
-            _rows(dy), seen, gain, shift, statistics, fixed, relu, need[0], need[3] or need[4]
+            _rows(dy), seen, gain, kept_shift, statistics, fixed, relu, need[0], need[3] or need[4]
         )
         return (
-            dx[:, :, 0, :] if dx is not None and x.ndim == 3 else dx,
+            dx[:, :, 0, :] if dx is not None and ndim == 3 else dx,
             None,
             None,
             dweight if need[3] else None,

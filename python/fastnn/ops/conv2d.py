@@ -94,11 +94,14 @@ def conv2d(
             )
     x = image(x)
     y = _core.conv2d_forward(x, weight, bias, step, sides, spread, groups)
+    x_shape, w_shape, kept_x, kept_w = x.shape, weight.shape, x if need[1] else None, weight if need[0] else None
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
-        dy = channels_last(dy)
-        dx = _core.conv2d_backward_input(dy, weight, x.shape, step, sides, spread, groups) if need[0] else None
-        dw = _core.conv2d_backward_weight(x, dy, weight.shape, step, sides, spread, groups) if need[1] else None
+        dy, dx, dw = channels_last(dy), None, None
+        if kept_w is not None:
+            dx = _core.conv2d_backward_input(dy, kept_w, x_shape, step, sides, spread, groups)
+        if kept_x is not None:
+            dw = _core.conv2d_backward_weight(kept_x, dy, w_shape, step, sides, spread, groups)
         pixels = dy.transpose(0, 2, 3, 1).reshape(dy.size // dy.shape[1] if dy.size else 0, dy.shape[1])
         db = _core.sum_rows(pixels) if need[2] else None
         return dx, dw, db

@@ -135,11 +135,14 @@ def conv_transpose2d(
     x = channels_last(with_zeros_after(x, (more[0] // step[0], more[1] // step[1])))
     y = _core.conv2d_backward_input(x, weight, y_shape, step, sides, spread, groups)
     add_bias(y, bias)
+    w_shape, kept_x, kept_w = weight.shape, x if need[1] else None, weight if need[0] else None
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
-        dy = image(dy)
-        dx = _core.conv2d_forward(dy, weight, None, step, sides, spread, groups)[:, :, :h, :w] if need[0] else None
-        dw = _core.conv2d_backward_weight(dy, x, weight.shape, step, sides, spread, groups) if need[1] else None
+        dy, dx, dw = image(dy), None, None
+        if kept_w is not None:
+            dx = _core.conv2d_forward(dy, kept_w, None, step, sides, spread, groups)[:, :, :h, :w]
+        if kept_x is not None:
+            dw = _core.conv2d_backward_weight(dy, kept_x, w_shape, step, sides, spread, groups)
         return dx, dw, sum_pixels(dy) if need[2] else None
 
     return y, backward

@@ -65,16 +65,19 @@ def matmul(a: Any, b: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
     if row or column:
         y = y.reshape(whole[:-2] + (() if row else whole[-2:-1]) + (() if column else whole[-1:]))
 
+    a_shape, b_shape, left_shape, right_shape = a.shape, b.shape, left.shape, right.shape
+    kept_left, kept_right = left if need[1] else None, right if need[0] else None
+
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         dy = dy.reshape(whole)
         da = db = None
-        if need[0]:
-            da = sum_to(_product(dy, right.swapaxes(-1, -2)), left.shape).reshape(a.shape)
-        if need[1]:
-            if right.ndim == 2:
-                db = _gradient_of_one(left, dy).reshape(b.shape)
+        if kept_right is not None:
+            da = sum_to(_product(dy, kept_right.swapaxes(-1, -2)), left_shape).reshape(a_shape)
+        if kept_left is not None:
+            if len(right_shape) == 2:
+                db = _gradient_of_one(kept_left, dy).reshape(b_shape)
             else:
-                db = sum_to(_product(left.swapaxes(-1, -2), dy), right.shape).reshape(b.shape)
+                db = sum_to(_product(kept_left.swapaxes(-1, -2), dy), right_shape).reshape(b_shape)
         return da, db
 
     return y, backward
