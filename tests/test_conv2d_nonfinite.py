@@ -32,16 +32,9 @@ SHAPES = {
     "winograd": ((2, 17, 9, 10), (19, 17, 3, 3), 1, 1, 1, 1),
     "winograd_small_tiles": ((1, 160, 6, 4), (416, 160, 3, 3), 1, 1, 1, 1),
 }
-ALGORITHMS = {
-    "Winograd F(2x2, 3x3)",
-    "Winograd F(4x4, 3x3)",
-    "depthwise",
-    "direct",
-    "direct, channels of a row of taps as lanes",
-    "direct, pixels as lanes",
-    "direct, source channels as lanes",
-    "grouped, channels of several groups as lanes",
-}
+LANES = "channels of a row of taps as lanes", "pixels as lanes", "source channels as lanes"
+ALGORITHMS = {"Winograd F(2x2, 3x3)", "Winograd F(4x4, 3x3)", "depthwise", "direct"}
+ALGORITHMS |= {*(f"direct, {lanes}" for lanes in LANES), "grouped, channels of several groups as lanes"}
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +94,11 @@ def channels_last(x):
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
+def shape_of_y(x, w, options):
+    padding, stride, dilation, groups = options
+    return ops.conv2d(x, w, padding=padding, stride=stride, dilation=dilation, groups=groups).shape
+
+
 def layouts(x):
     return x, channels_last(x)
 
@@ -124,8 +122,7 @@ def both(x, w, dy):
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("name", TILES)
 def test_one_pixel(isa, rng, name, value):
-    """At every position of the map in turn, each in a sample of its own: in tiles that see the pixel the bits are those
-    of the plain sum, in all others those without that pixel."""
+    """In every place of a map, each in its own sample: plain sums in tiles that see it, no bit changed in others."""
     (_, c, h, w), weight_shape, side = TILES[name]
     n, weight = h * w, normal(rng, weight_shape)
     assert f"{side}x{side}" in _core.conv2d_algorithms((n, c, h, w), weight_shape, (1, 1), (1,) * 4, (1, 1), 1)[0]
@@ -208,10 +205,8 @@ def test_zero_filters(isa, rng):
     x, w = normal(rng, (1, 16, 12, 12)), np.zeros((16, 16, 3, 3), np.float32)
     x[0, 5, 6, 6] = np.nan
     y = ops.conv2d(x, w, padding=1)
-    want = np.zeros(y.shape, bool)
-    want[:, :, 5:8, 5:8] = True
-    assert np.array_equal(np.isnan(y), want)
-    assert not y[~want].any()
+    assert np.isnan(y[:, :, 5:8, 5:8]).all()
+    assert np.count_nonzero(y) == y[:, :, 5:8, 5:8].size
 
 
 @pytest.mark.parametrize("scale", [1e5, 1e20, 1e35, 1e38])
@@ -257,14 +252,13 @@ def test_threads_and_batch_change_no_bit(isa, rng):
 
 
 def test_every_algorithm_is_asked():
-    names = set()
+    names, before = set(), _core.isa()
     for level in _core.available_isas():
-        before = _core.isa()
         _core.set_isa(level)
         for x, w, padding, stride, dilation, groups in SHAPES.values():
-            names |= set(_core.conv2d_algorithms(x, w, (stride,) * 2, (padding,) * 4, (dilation,) * 2, groups))
-        _core.set_isa(before)
-    if len(_core.available_isas()) > 2:
+            names |= {*_core.conv2d_algorithms(x, w, (stride,) * 2, (padding,) * 4, (dilation,) * 2, groups)}
+    _core.set_isa(before)
+    if before != "baseline":  # which has no algorithm for groups of few channels
         assert names == ALGORITHMS
 
 
@@ -274,7 +268,7 @@ def test_every_algorithm(isa, rng, name):
     x_shape, weight_shape, *options = SHAPES[name]
     for trial, value in enumerate((np.nan, np.inf, -np.inf, 1e30) * 2):
         x, w = normal(rng, x_shape), normal(rng, weight_shape)
-        dy = normal(rng, run_shape(x, w, options))
+        dy = normal(rng, shape_of_y(x, w, options))
         array = (x, dy)[trial // 4]
         corner = (0, rng.integers(array.shape[1]), *(rng.choice([0, -1, s // 2]) for s in array.shape[2:]))
         array[corner] = value
@@ -293,7 +287,7 @@ def test_a_weight_reaches_no_other_filter(isa, rng, name):
     groups = options[3]
     for value in (np.nan, np.inf, 1e30):
         x, w = normal(rng, x_shape), normal(rng, weight_shape)
-        dy = normal(rng, run_shape(x, w, options))
+        dy = normal(rng, shape_of_y(x, w, options))
         clean = run(x, w, dy, *options)
         k, c, u, v = (rng.integers(s) for s in weight_shape)
         w[k, c, u, v] = value
@@ -303,8 +297,3 @@ def test_a_weight_reaches_no_other_filter(isa, rng, name):
         others = np.arange(x_shape[1]) != k // (weight_shape[0] // groups) * weight_shape[1] + c
         assert np.array_equal(got[1][:, others], clean[1][:, others])
         assert np.array_equal(got[2], clean[2])
-
-
-def run_shape(x, w, options):
-    padding, stride, dilation, groups = options
-    return ops.conv2d(x, w, padding=padding, stride=stride, dilation=dilation, groups=groups).shape
