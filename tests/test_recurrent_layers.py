@@ -43,9 +43,9 @@ def test_layers_above_each_other(isa, rng, name, bidirectional, bias):
     x = rng.standard_normal((4, 2, 5)).astype(np.float32)
     result = model(x, hx)
     want, want_states = stacked(name, model, x, hx if isinstance(hx, tuple) else (hx,))
-    np.testing.assert_allclose(result[0], want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(result[0].numpy(), want, rtol=1e-5, atol=1e-6)
     for state, expected in zip(states_of(result), want_states, strict=True):
-        np.testing.assert_allclose(state, expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(state.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -105,14 +105,14 @@ def test_lstm_gates_are_those_of_the_lstm(rng):
     x = rng.standard_normal((7, 3)).astype(np.float32)
     y, (h, c) = lstm(x[:, None])
     traces = viz.lstm_gates(lstm, x, layer=1)
-    np.testing.assert_allclose(traces["h"], np.asarray(y)[:, 0], atol=1e-6)
-    np.testing.assert_allclose(traces["c"][-1], np.asarray(c)[1, 0], atol=1e-6)
-    np.testing.assert_allclose(viz.lstm_gates(lstm, x)["h"][-1], np.asarray(h)[0, 0], atol=1e-6)
+    np.testing.assert_allclose(traces["h"], y.numpy()[:, 0], atol=1e-6)
+    np.testing.assert_allclose(traces["c"][-1], c.numpy()[1, 0], atol=1e-6)
+    np.testing.assert_allclose(viz.lstm_gates(lstm, x)["h"][-1], h.numpy()[0, 0], atol=1e-6)
     np.testing.assert_allclose(
         traces["c"][1:], (traces["f"] * np.roll(traces["c"], 1, 0) + traces["i"] * traces["g"])[1:]
     )
     plain = nn.LSTM(3, 5, bias=False)
-    np.testing.assert_allclose(viz.lstm_gates(plain, x)["h"], np.asarray(plain(x[:, None])[0])[:, 0], atol=1e-6)
+    np.testing.assert_allclose(viz.lstm_gates(plain, x)["h"], plain(x[:, None])[0].numpy()[:, 0], atol=1e-6)
     with pytest.raises(ValueError, match=r"x has shape \(7, 2\), expected \(T, 3\)"):
         viz.lstm_gates(lstm, x[:, :2])
     with pytest.raises(ValueError, match="cannot follow layer 2"):
