@@ -13,13 +13,17 @@ from fastnn import _core
 ERRORS = (TypeError, ValueError, MemoryError, IndexError)
 SIZES = [-(2**63), -(2**31), -1, 0, 1, 2, 2**31 - 1, 2**31, 2**32, 2**47, 2**62, 2**63 - 1, 2**63, 1.5, None, "x"]
 RUNTIME = {"are_dense", "set_num_threads", "set_isa", "clear_cache", "memory_stats"}
+ANY = {"arithmetic", "broadcast_to", "digest"}  # take other dtypes or answer None; tested below
+UNRECORDED = RUNTIME | ANY
 
 
 def _record():
     """name of a binding -> its distinct calls, as lists of arguments."""
     calls = {}
     originals = {
-        name: f for name, f in vars(_core).items() if callable(f) and not name.startswith("_") and name not in RUNTIME
+        name: f
+        for name, f in vars(_core).items()
+        if callable(f) and not name.startswith("_") and name not in RUNTIME | ANY
     }
 
     def recorder(name, function):
@@ -216,3 +220,51 @@ def test_are_dense():
     for other in (x.T, x[:, ::2], odd, x.astype(">f4"), x.astype(np.float64), x.astype(int), x.tolist(), "x", 3.0, [x]):
         assert not _core.are_dense(other)
         assert not _core.are_dense(*fine, other, x)
+
+
+def test_arithmetic_answers_only_for_what_it_knows():
+    x = np.float32([[1, 2], [3, 4]])
+    for sign, function in (("+", np.add), ("-", np.subtract), ("*", np.multiply), ("/", np.divide)):
+        assert np.array_equal(_core.arithmetic(sign, x, x.copy()), function(x, x))
+        assert np.array_equal(_core.arithmetic(sign, x, np.float32(3)), function(x, np.float32(3)))
+        assert np.array_equal(_core.arithmetic(sign, 2.0, x), function(np.float32(2), x))
+        assert _core.arithmetic(sign, np.float32(6), np.array(3, np.float32)) == function(6, 3)
+        for other in (x.T, x[0], x.astype(np.float64), x.astype(np.int64), x[:, ::2], np.zeros((64, 65), np.float32)):
+            assert _core.arithmetic(sign, x, other) is None
+            assert _core.arithmetic(sign, other, x) is None
+    for wrong in ("x", None, [1.0]):
+        with pytest.raises((TypeError, RuntimeError)):
+            _core.arithmetic("+", x, wrong)
+
+
+def test_broadcast_to_is_numpys():
+    x = np.arange(6.0).reshape(2, 1, 3)[..., ::2]
+    for shape in ((2, 1, 2), (4, 2, 5, 2), (2, 0, 2), (1, 1, 2), (2, 2), (), (3, 1, 2), (2, -1, 2)):
+        try:
+            want = np.broadcast_to(x, shape)
+        except ValueError:
+            assert _core.broadcast_to(x, shape) is None
+            continue
+        got = _core.broadcast_to(x, shape)
+        assert np.array_equal(got, want)
+        assert not got.flags.writeable
+        assert got.size == 0 or np.shares_memory(got, x)
+    for size in SIZES:
+        try:
+            got = _core.broadcast_to(np.ones(1, np.float32), (size, size))
+        except ERRORS:
+            continue
+        assert got is None or got.shape == (size, size)
+
+
+def test_digest_is_of_the_bits_in_memory_order():
+    x = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+    assert _core.digest(x) == _core.digest(x.copy()) == _core.digest(np.asfortranarray(x.T).T)
+    for place in np.ndindex(x.shape):
+        y = x.copy()
+        y[place] = -y[place]
+        assert _core.digest(y) != _core.digest(x)
+    assert _core.digest(np.zeros((0, 3), np.float32)) == b""
+    for wrong in (x[:, ::2], x.astype(np.float16), "x", [1.0], None):
+        with pytest.raises((TypeError, ValueError)):
+            _core.digest(wrong)

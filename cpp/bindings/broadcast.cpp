@@ -22,6 +22,6 @@ py::object broadcast_to(const py::array& x, const Shape& shape) {
 
 }  // namespace
 
-void bind_broadcast(py::module_& m) { m.def("broadcast_to", &broadcast_to, "x"_a, "shape"_a); }
+void bind_broadcast(py::module_& m) { m.def("broadcast_to", &broadcast_to, "x"_a.noconvert(), "shape"_a); }
 
 }  // namespace fastnn
