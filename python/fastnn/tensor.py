@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from fastnn.operators import Operators
 from fastnn.ownership import shows_only_itself
 from fastnn.tape import Backward, Edge, Gradients, Node, add_to_leaf, backpropagate, is_grad_enabled, no_grad
 from fastnn.tape import mode as _mode
+
+Answer = TypeVar("Answer")
 
 __all__ = ["Backward", "Gradients", "Parameter", "Tensor", "is_grad_enabled", "looks", "no_grad", "op"]
 
@@ -314,11 +316,11 @@ def _mark_shared(outputs: list[Tensor], reached: list[int], arrays: Sequence[Any
             output._exposed = any(np.may_share_memory(output._array, arrays[i]) for i in reached)
 
 
-def looks(function: Callable[..., Any]) -> Callable[..., Any]:
+def looks(function: Callable[..., Answer]) -> Callable[..., Answer]:
     """Makes a function on arrays, whose answer has no gradient in any case, take Tensors as well."""
 
     @functools.wraps(function)
-    def call(*args: Any, **options: Any) -> Any:
+    def call(*args: Any, **options: Any) -> Answer:
         arrays = [value._array if isinstance(value, Tensor) else value for value in args]
         named = {name: value._array if isinstance(value, Tensor) else value for name, value in options.items()}
         return function(*arrays, **named)

@@ -41,7 +41,8 @@ def _extreme(x: Any, name: str, axis: Axis, keepdims: bool, *, need: list[bool])
 def _extreme_at(x: Any, indices: Any, name: str, axis: int, keepdims: bool, *, need: list[bool]) -> Result:
     """max or min of every line along ``axis``, which lies at ``indices`` (with that axis of size 1)."""
     shape = x.shape
-    y = np.asarray((np.maximum if name == "max" else np.minimum).reduce(x, axis=axis, keepdims=keepdims))
+    choose: Any = np.maximum if name == "max" else np.minimum
+    y = np.asarray(choose.reduce(x, axis=axis, keepdims=keepdims))
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
         dx = np.zeros(shape, np.float32)

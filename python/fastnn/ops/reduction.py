@@ -60,7 +60,8 @@ class Rows:
 
     def spread(self, dy: FloatArray) -> FloatArray:
         """dy at every element that it came from, as a view."""
-        return _core.broadcast_to(dy.reshape(self.kept_shape), self.shape)
+        spread: FloatArray = _core.broadcast_to(dy.reshape(self.kept_shape), self.shape)
+        return spread
 
     def back(self, rows: FloatArray) -> FloatArray:
         """(R, K) in the given shape, as a view."""

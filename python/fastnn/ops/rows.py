@@ -18,7 +18,7 @@ def _check(x: FloatArray, index: Any, count: int, name: str) -> None:
 def _take(x: FloatArray, index: Any) -> FloatArray:
     """x[index] along the first axis, zeros for -1."""
     if x.dtype != np.float32:
-        y = x.take(index, axis=0)
+        y: FloatArray = x.take(index, axis=0)
         y[index < 0] = 0
         return y
     rows = np.ascontiguousarray(x).reshape(len(x), math.prod(x.shape[1:]))
