@@ -16,7 +16,7 @@ import numpy as np
 from fastnn import _core, optimizer_state
 from fastnn.arrays import FloatArray
 from fastnn.tensor import Tensor
-from fastnn.writes import note_write
+from fastnn.writes import note_write, span
 
 _ALIGN = 16  # floats in a cache line of 64 bytes
 
@@ -66,6 +66,7 @@ class Optimizer:
             self._starts.append(size)
             size += -(-p.size // _ALIGN) * _ALIGN
         self._data, self._grad = _zeros(size), _zeros(size)
+        self._address = span(self._data)[0]
         self._state: dict[str, FloatArray] = {}
         self._counts = [0] * len(self._params)
         self._data_views = self._views(self._data)
@@ -142,12 +143,13 @@ class Optimizer:
         self._update(ranges)
         self._counts = counts
         for begin, end, *_ in ranges:
-            note_write(self._data[begin:end])
-        try:
-            self._move_out(guests)
-        except BaseException:
-            self._move_out(guests)
-            raise
+            note_write(self._data, (self._address + 4 * begin, self._address + 4 * end))
+        if guests:
+            try:
+                self._move_out(guests)
+            except BaseException:
+                self._move_out(guests)
+                raise
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forgets the gradients; with ``set_to_none=False`` fills those there are with zeros instead."""

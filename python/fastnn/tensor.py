@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -243,27 +244,33 @@ def _placed(parameters: list[inspect.Parameter], args: Sequence[Any], options: d
     return placed
 
 
-_SAVED = frozenset((np.dtype(np.float32), np.dtype(np.int64)))  # arrays of other types are converted, so copied
+_FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 
 def _watched(places: list[int], arrays: Sequence[Any]) -> writes.Watched | None:
     """The arguments at ``places``, which the user can reach and a gradient may need."""
-    found = [arrays[i] for i in places]
-    return writes.watch([array for array in found if array.dtype in _SAVED and array.size]) or None
+    found = []
+    for i in places:
+        array = arrays[i]
+        dtype = array.dtype
+        if (dtype is _FLOAT32 or dtype is _INT64 or dtype == _FLOAT32 or dtype == _INT64) and array.size:
+            found.append((weakref.ref(array), writes.digest(array)))  # others are converted, so copied
+    return found or None
 
 
-def op(function: Callable[..., tuple[Any, Backward | None]]) -> Callable[..., Any]:
+def op(function: Callable[..., tuple[Any, Backward | None]], unread: Sequence[str] = ()) -> Callable[..., Any]:
     """Makes a function on arrays an op on arrays and Tensors.
 
     ``function(*arguments, need)`` returns ``(y, backward)``, y an array or a tuple of arrays; ``need[i]`` says whether
     the gradient of argument i is wanted (all False when nothing is recorded: then nothing has to be saved and
     ``backward`` may be None). ``backward(dy)`` (one dy per output, None where unused) returns one gradient per
     argument, None where not wanted. What it holds counts as saved: where that is written before ``backward`` is called,
-    it is not called; so it holds no array that it does not read. With no Tensor among the arguments the op returns
-    plain arrays.
+    it is not called; so it holds no array that it does not read. ``unread`` names arguments that no gradient reads, so
+    that arrays given for them need not be watched. With no Tensor among the arguments the op returns plain arrays.
     """
     parameters = [p for p in inspect.signature(function).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
     places, names, name = len(parameters), frozenset(p.name for p in parameters), function.__name__.lstrip("_")
+    read = [p.name not in unread for p in parameters]
 
     @functools.wraps(function)
     def call(*args: Any, **options: Any) -> Any:
@@ -290,6 +297,8 @@ def op(function: Callable[..., tuple[Any, Backward | None]]) -> Callable[..., An
                     if not value._exposed:
                         continue
             elif not isinstance(value, np.ndarray):
+                continue
+            if i < places and not read[i]:
                 continue
             if reached is None:
                 reached = [i]

@@ -91,9 +91,10 @@ def _block(array: Array) -> _Block:
     return block
 
 
-def note_write(array: Array) -> None:
-    """The memory of ``array`` has been written."""
+def note_write(array: Array, place: Span | None = None) -> None:
+    """The memory of ``array`` has been written, or that part of it."""
     global clock
+    place = place or span(array)
     with _lock:
         clock += 1
         spans = _block(array).written
@@ -101,7 +102,7 @@ def note_write(array: Array) -> None:
             whole = min(begin for begin, _ in spans), max(end for _, end in spans)
             spans.clear()
             spans[whole] = clock
-        spans[span(array)] = clock
+        spans[place] = clock
 
 
 def note_shown(array: Array) -> None:
@@ -115,12 +116,11 @@ def note_shown(array: Array) -> None:
 
 def digest(array: Array) -> bytes:
     """A fingerprint of the bits."""
-    if array.dtype.itemsize not in (4, 8):
-        array = array.astype(np.int64)
     try:
         return _core.digest(array)
-    except TypeError:  # gaps between its elements
-        return _core.digest(np.array(array, order="C", subok=False))
+    except (TypeError, ValueError):  # gaps between its elements, or elements of other sizes
+        dtype = array.dtype if array.dtype.itemsize in (4, 8) else np.int64
+        return _core.digest(np.array(array, dtype, order="C", subok=False))
 
 
 def _overlap(a: Span, b: Span) -> bool:
@@ -161,12 +161,7 @@ def _written_since(when: int, place: Span) -> bool:
     return False
 
 
-Watched = list[tuple[weakref.ref[Array], bytes]]
-
-
-def watch(arrays: list[Array]) -> Watched:
-    """Arrays that the user can reach, and their bits as they are now."""
-    return [(weakref.ref(array), digest(array)) for array in arrays]
+Watched = list[tuple[weakref.ref[Array], bytes]]  # arrays that the user can reach, and their bits at forward
 
 
 def changed(backward: Callable[..., Any], when: int, watched: Watched) -> bool:
@@ -174,8 +169,11 @@ def changed(backward: Callable[..., Any], when: int, watched: Watched) -> bool:
 
     ``watched``: arrays that the user could reach then; one that is gone is not read either.
     """
-    alive = [(array, bits) for array, bits in ((ref(), bits) for ref, bits in watched) if array is not None]
-    others = [span(array) for array, bits in alive if digest(array) != bits]
+    others = []
+    for reference, bits in watched:
+        array = reference()
+        if array is not None and digest(array) != bits:
+            others.append(span(array))
     if when == clock and not others:
         return False
     places = [span(array) for array in saved(backward) if array.size]

@@ -3,6 +3,7 @@ which moves elements)."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def _binary(sign: str, ufunc: np.ufunc, name: str, x: FloatArray, y: FloatArray)
     return pointwise(ufunc, name, x, y) if z is None else z
 
 
-@op
+@functools.partial(op, unread=("x", "y"))
 def add(x: Any, y: Any, *, need: list[bool]) -> Result:
     """x + y, shapes broadcast as in NumPy. Raises ValueError when they do not, TypeError unless both are real numbers.
 
@@ -40,7 +41,7 @@ def add(x: Any, y: Any, *, need: list[bool]) -> Result:
     return _binary("+", np.add, "add", x, y), backward
 
 
-@op
+@functools.partial(op, unread=("x", "y"))
 def sub(x: Any, y: Any, *, need: list[bool]) -> Result:
     """x - y, as add.
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def _check_shapes(x: FloatArray, target: Any, weight: FloatArray | None, probabi
     return axis
 
 
-@op
+@functools.partial(op, unread=("target", "weight"))
 def cross_entropy(
     input: Any,
     target: Any,
@@ -97,18 +98,18 @@ def cross_entropy(
     else:
         classes = target.reshape(-1)
         loss, gradient = _core.cross_entropy(rows, classes, weight, ignore_index, smoothing, reduction, need[0])
-    outer = x.shape[:axis] + x.shape[axis + 1 :]
+    shape, outer, logits = x.shape, x.shape[:axis] + x.shape[axis + 1 :], rows if need[1] else None
 
-    def back(rows: FloatArray, dy: FloatArray) -> FloatArray:
-        if x.ndim == 2 and dy.ndim == 0:
-            return scaled(rows, dy)
-        return np.moveaxis(scaled(rows.reshape(*outer, x.shape[axis]), dy if dy.ndim == 0 else dy[..., None]), -1, axis)
+    def back(part: FloatArray, dy: FloatArray) -> FloatArray:
+        if len(shape) == 2 and dy.ndim == 0:
+            return scaled(part, dy)
+        return np.moveaxis(scaled(part.reshape(*outer, shape[axis]), dy if dy.ndim == 0 else dy[..., None]), -1, axis)
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         dx = None if gradient is None else back(gradient, dy)
         dt = None
-        if need[1]:
-            dt = log_softmax(rows, 1) * np.float32(-(1 - smoothing) / (len(rows) if reduction == "mean" else 1))
+        if logits is not None:
+            dt = log_softmax(logits, 1) * np.float32(-(1 - smoothing) / (len(logits) if reduction == "mean" else 1))
             dt = back(dt if weight is None else dt * weight, dy)
         return dx, dt
 

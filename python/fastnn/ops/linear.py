@@ -26,18 +26,16 @@ def linear(x: Any, weight: Any, bias: Any = None, *, need: list[bool]) -> tuple[
     array([[3.],
            [3.]], dtype=float32)
     """
-    x, weight = as_float32(x, "linear", "x"), as_float32(weight, "linear", "weight")
-    if not x.flags.c_contiguous:
-        x = np.ascontiguousarray(x)
-    if bias is not None:
-        bias = as_float32(bias, "linear", "bias")
-        if not bias.flags.c_contiguous:
-            bias = np.ascontiguousarray(bias)
+    if not _core.are_dense(x, bias):
+        x = np.ascontiguousarray(as_float32(x, "linear", "x"))
+        bias = None if bias is None else np.ascontiguousarray(as_float32(bias, "linear", "bias"))
+    if type(weight) is not np.ndarray or weight.dtype != np.float32 or not weight.flags.aligned:
+        weight = as_float32(weight, "linear", "weight")
     y = _core.linear_forward(x, weight, bias)
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         return _core.linear_backward(x, weight, np.ascontiguousarray(dy), *need)
 
     if not (need[0] and need[1]):  # of the other one only the shape is looked at
-        backward.reads = [part for part, wanted in ((weight, need[0]), (x, need[1])) if wanted]  # type: ignore[attr-defined]
+        backward.reads = weight if need[0] else x if need[1] else ()  # type: ignore[attr-defined]
     return y, backward

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def scaled(gradient: FloatArray, dy: FloatArray) -> FloatArray:
     return np.multiply(gradient, dy, out=gradient)
 
 
-@op
+@functools.partial(op, unread=("input", "target"))
 def mse_loss(input: Any, target: Any, reduction: str = "mean", *, need: list[bool]) -> tuple[FloatArray, Backward]:
     """(input - target)², averaged, added up, or as it is.
 
