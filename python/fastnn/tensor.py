@@ -27,7 +27,17 @@ from fastnn.tape import mode as _mode
 
 Answer = TypeVar("Answer")
 
-__all__ = ["Backward", "Gradients", "Parameter", "Tensor", "is_grad_enabled", "looks", "no_grad", "op"]
+__all__ = [
+    "Backward",
+    "Gradients",
+    "Parameter",
+    "Tensor",
+    "is_grad_enabled",
+    "looks",
+    "no_grad",
+    "op",
+    "op_not_reading",
+]
 
 
 class Tensor(NumpyProtocol, InPlace, Operators):
@@ -253,7 +263,7 @@ def _watched(places: list[int], arrays: Sequence[Any]) -> writes.Watched | None:
     for i in places:
         array = arrays[i]
         dtype = array.dtype
-        if (dtype is _FLOAT32 or dtype is _INT64 or dtype == _FLOAT32 or dtype == _INT64) and array.size:
+        if (dtype is _FLOAT32 or dtype is _INT64 or dtype in (_FLOAT32, _INT64)) and array.size:
             found.append((weakref.ref(array), writes.digest(array)))  # others are converted, so copied
     return found or None
 
@@ -316,6 +326,11 @@ def op(function: Callable[..., tuple[Any, Backward | None]], unread: Sequence[st
 
     call.raw = function  # type: ignore[attr-defined]
     return call
+
+
+def op_not_reading(*names: str) -> Callable[[Callable[..., tuple[Any, Backward | None]]], Callable[..., Any]]:
+    """``op`` for a function no gradient of which reads these arguments."""
+    return functools.partial(op, unread=names)
 
 
 def _mark_shared(outputs: list[Tensor], reached: list[int], arrays: Sequence[Any]) -> None:

@@ -3,7 +3,6 @@ which moves elements)."""
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from fastnn import _core
 from fastnn.arrays import FloatArray, as_numbers
 from fastnn.ops.broadcast import operand, pointwise, pointwise_backward, sum_to
 from fastnn.ops.join import numbers
-from fastnn.tensor import Backward, op
+from fastnn.tensor import Backward, op, op_not_reading
 
 Result = tuple[FloatArray, Backward]
 
@@ -23,7 +22,7 @@ def _binary(sign: str, ufunc: np.ufunc, name: str, x: FloatArray, y: FloatArray)
     return pointwise(ufunc, name, x, y) if z is None else z
 
 
-@functools.partial(op, unread=("x", "y"))
+@op_not_reading("x", "y")
 def add(x: Any, y: Any, *, need: list[bool]) -> Result:
     """x + y, shapes broadcast as in NumPy. Raises ValueError when they do not, TypeError unless both are real numbers.
 
@@ -41,7 +40,7 @@ def add(x: Any, y: Any, *, need: list[bool]) -> Result:
     return _binary("+", np.add, "add", x, y), backward
 
 
-@functools.partial(op, unread=("x", "y"))
+@op_not_reading("x", "y")
 def sub(x: Any, y: Any, *, need: list[bool]) -> Result:
     """x - y, as add.
 

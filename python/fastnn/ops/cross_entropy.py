@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_indices
 from fastnn.ops.mse_loss import check_reduction, scaled
 from fastnn.ops.softmax import log_softmax, rows_along
-from fastnn.tensor import Backward, op
+from fastnn.tensor import Backward, op_not_reading
 
 
 def check_smoothing(label_smoothing: float) -> float:
@@ -43,7 +42,7 @@ def _check_shapes(x: FloatArray, target: Any, weight: FloatArray | None, probabi
     return axis
 
 
-@functools.partial(op, unread=("target", "weight"))
+@op_not_reading("target", "weight")
 def cross_entropy(
     input: Any,
     target: Any,

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32
-from fastnn.tensor import Backward, op
+from fastnn.tensor import Backward, op_not_reading
 
 
 def check_reduction(reduction: str, op: str) -> str:
@@ -23,7 +22,7 @@ def scaled(gradient: FloatArray, dy: FloatArray) -> FloatArray:
     return np.multiply(gradient, dy, out=gradient)
 
 
-@functools.partial(op, unread=("input", "target"))
+@op_not_reading("input", "target")
 def mse_loss(input: Any, target: Any, reduction: str = "mean", *, need: list[bool]) -> tuple[FloatArray, Backward]:
     """(input - target)², averaged, added up, or as it is.
 
