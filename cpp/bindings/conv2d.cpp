@@ -90,7 +90,8 @@ Fold forward_fold(const Conv2d& g) {
   return fold;
 }
 Fold weight_fold(const Conv2d& g) {
-  Fold fold = fold_of(g, product_pays(kernels().conv2d_backward_weight_algorithm(g)), true);
+  const Conv2dAlgorithm algorithm = kernels().conv2d_backward_weight_algorithm(g);
+  Fold fold = fold_of(g, product_pays(algorithm) || algorithm == Conv2dAlgorithm::grouped, true);
   if (!fold.is_product()) join_rows(fold.g);
   return fold;
 }

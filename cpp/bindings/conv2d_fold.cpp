@@ -51,8 +51,8 @@ int64_t seen_pairs(int64_t size, int64_t positions, int64_t stride, int64_t dila
 // pixels, not of padding.
 bool gather_pays(const Conv2d& g, const Taps& high, const Taps& wide) {
   const int64_t along = g.ow == 1 ? g.oh : g.ow;
-  if (g.groups > 1 || along > kShortRow || g.oh * g.ow > kPositions || g.k < kFilters || high.count * wide.count == 1)
-    return false;
+  const bool few = g.groups == 1 && g.k < kFilters;
+  if (few || along > kShortRow || g.oh * g.ow > kPositions || high.count * wide.count == 1) return false;
   const int64_t y = high.first * g.dilation_h - g.pad_top, x = wide.first * g.dilation_w - g.pad_left;
   const int64_t pairs = seen_pairs(g.h, g.oh, g.stride_h, g.dilation_h, y, high.count) *
                         seen_pairs(g.w, g.ow, g.stride_w, g.dilation_w, x, wide.count);
@@ -96,22 +96,25 @@ Window window_of(const Fold& f, bool channels_first) {
   return channels_first ? Window{f.seen, g.c, g.h, g.w, 1} : Window{f.seen, 1, g.h, g.w, g.c};
 }
 
-// What the positions of one image see, run by run: run(from, to, before, floats, length) for `length` floats of the
-// rows at `to`, of which `floats` after the first `before` are the image's at `from`, and the others padding.
+// What the positions of one image see, as (position, group, ky, kx, c), run by run: run(from, to, before, floats,
+// length) for `length` floats of the rows at `to`, of which `floats` after the first `before` are the image's at
+// `from`, and the others padding.
 template <class Run>
 void each_seen(const Fold& f, const Run& run) {
   const Conv2d& g = f.outer;
   const int64_t x0 = f.first_x * g.dilation_w - g.pad_left, y0 = f.first_y * g.dilation_h - g.pad_top;
-  const int64_t pixels = g.dilation_w == 1 ? f.kw : 1;
+  const int64_t pixels = g.dilation_w == 1 && g.groups == 1 ? f.kw : 1, depth = g.c / g.groups;
   int64_t to = 0;
-  for (int64_t o = 0; o < g.oh * g.ow; ++o) {
-    for (int64_t t = 0; t < f.kh * f.kw; t += pixels, to += pixels * g.c) {
+  for (int64_t i = 0; i < g.oh * g.ow * g.groups; ++i) {
+    const int64_t o = i / g.groups, group = i % g.groups;
+    for (int64_t t = 0; t < f.kh * f.kw; t += pixels, to += pixels * depth) {
       const int64_t y = o / g.ow * g.stride_h + t / f.kw * g.dilation_h + y0;
       const int64_t x = o % g.ow * g.stride_w + t % f.kw * g.dilation_w + x0;
       const bool inside = y >= 0 && y < g.h;
       const int64_t first = inside ? std::clamp<int64_t>(-x, 0, pixels) : pixels;
       const int64_t last = inside ? std::clamp<int64_t>(g.w - x, first, pixels) : pixels;
-      run(((inside ? y * g.w : 0) + x + first) * g.c, to, first * g.c, (last - first) * g.c, pixels * g.c);
+      const int64_t pixel = (inside ? y * g.w : 0) + x + first;
+      run(pixel * g.c + group * depth, to, first * depth, (last - first) * depth, pixels * depth);
     }
   }
 }
