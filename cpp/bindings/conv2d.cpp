@@ -91,7 +91,7 @@ Fold forward_fold(const Conv2d& g) {
 }
 Fold weight_fold(const Conv2d& g) {
   const Conv2dAlgorithm algorithm = kernels().conv2d_backward_weight_algorithm(g);
-  Fold fold = fold_of(g, product_pays(algorithm) || algorithm == Conv2dAlgorithm::grouped, true);
+  Fold fold = fold_of(g, product_pays(algorithm) || (algorithm == Conv2dAlgorithm::grouped && g.c > g.groups), true);
   if (!fold.is_product()) join_rows(fold.g);
   return fold;
 }

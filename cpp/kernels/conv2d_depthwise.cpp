@@ -1,4 +1,5 @@
-// conv2d with one filter per channel (groups == c == k), or few channels to a group and as many out as in: the lanes
+// conv2d with one filter per channel (groups == c == k), several (groups == c), or few channels to a group and as many
+// out as in: the lanes
 // are channels, there is nothing to multiply as matrices. Forward and backward_input are Sweeps: an output pixel is the
 // sum over the taps of source pixels times filters. Channel e of every group is spread over its group's lanes first,
 // for each e in turn. Range outside the image are skipped, so nothing is padded or copied unless x is n, c, h, w in
@@ -14,35 +15,40 @@
 namespace fastnn {
 namespace FASTNN_ISA {
 int64_t depthwise_workspace(const Conv2d& g, bool with_bias) {
-  return conv2d_spans(g) * kLanes * (g.kh * g.kw * (g.c / g.groups) + (with_bias ? 1 : 0));
+  const int64_t depth = with_bias ? g.c / g.groups : g.k / g.groups;
+  return conv2d_spans(g) * kLanes * (g.kh * g.kw * depth + (with_bias ? 1 : 0));
 }
 
 void depthwise_pack_forward(const Conv2dForward& a) {
-  const int64_t span = conv2d_span(a.g), spans = conv2d_spans(a.g), row = a.g.kh * a.g.kw * (a.g.c / a.g.groups);
+  const Conv2d& g = a.g;
+  const int64_t spans = conv2d_spans(g), row = g.kh * g.kw * (g.c / g.groups);
+  const int64_t span = conv2d_span(g) / (g.c / g.groups) * (g.k / g.groups);
   float* out = a.packed + spans * kLanes;
   for (int64_t v = 0; v < spans; ++v, out += row * kLanes) {
-    const int64_t c0 = v * span, n = min64(span, a.g.c - c0);
-    for (int64_t j = 0; j < kLanes; ++j) a.packed[v * kLanes + j] = a.bias && j < n ? a.bias[c0 + j] : 0.0f;
+    const int64_t k0 = v * span, n = min64(span, g.k - k0);
+    for (int64_t j = 0; j < kLanes; ++j) a.packed[v * kLanes + j] = a.bias && j < n ? a.bias[k0 + j] : 0.0f;
     if (n < kLanes) __builtin_memset(out, 0, row * kLanes * sizeof(float));
-    transpose_rows(a.weight + c0 * row, row, n, row, out, kLanes);
+    transpose_rows(a.weight + k0 * row, row, n, row, out, kLanes);
   }
 }
 
 // Channel e of a group of dy meets what its filter has for each channel of x.
 void depthwise_pack_backward(const Conv2dBackwardInput& a) {
-  const int64_t span = conv2d_span(a.g), spans = conv2d_spans(a.g), depth = a.g.c / a.g.groups;
-  const int64_t taps = a.g.kh * a.g.kw;
+  const Conv2d& g = a.g;
+  const int64_t span = conv2d_span(g), spans = conv2d_spans(g), depth = g.c / g.groups, outputs = g.k / g.groups;
+  const int64_t taps = g.kh * g.kw;
   float* out = a.packed;
-  for (int64_t v = 0; v < spans; ++v, out += depth * taps * kLanes) {
-    const int64_t c0 = v * span, n = min64(span, a.g.c - c0);
-    if (n < kLanes) __builtin_memset(out, 0, depth * taps * kLanes * sizeof(float));
-    if (depth == 1) {
+  for (int64_t v = 0; v < spans; ++v, out += outputs * taps * kLanes) {
+    const int64_t c0 = v * span, n = min64(span, g.c - c0);
+    if (n < kLanes) __builtin_memset(out, 0, outputs * taps * kLanes * sizeof(float));
+    if (outputs == 1) {
       transpose_rows(a.weight + c0 * taps, taps, n, taps, out, kLanes);
       continue;
     }
     for (int64_t j = 0; j < n; ++j) {
-      const float* from = a.weight + ((c0 + j - j % depth) * depth + j % depth) * taps;
-      for (int64_t e = 0; e < depth; ++e)
+      const int64_t group = (c0 + j) / depth, channel = (c0 + j) % depth;
+      const float* from = a.weight + (group * outputs * depth + channel) * taps;
+      for (int64_t e = 0; e < outputs; ++e)
         for (int64_t t = 0; t < taps; ++t) out[(e * taps + t) * kLanes + j] = from[e * depth * taps + t];
     }
   }
@@ -55,8 +61,9 @@ void depthwise_forward(const Conv2dForward& a, int64_t n, int64_t first_row, int
           g.c,
           g.h,
           g.w,
-          g.c,
+          g.k,
           g.c / g.groups,
+          g.k / g.groups,
           -g.pad_top,
           -g.pad_left,
           g.stride_h,
@@ -70,8 +77,8 @@ void depthwise_forward(const Conv2dForward& a, int64_t n, int64_t first_row, int
           g.kw * kLanes,
           kLanes,
           g.kh * g.kw * kLanes,
-          g.ow * g.c,
-          g.c};
+          g.ow * g.k,
+          g.k};
   if (g.x_nchw) {  // a copy of what the rows see, which begins at their first tap
     const Window win{first_row * g.stride_h - g.pad_top, -g.pad_left,
                      conv2d_extent(last_row - first_row, g.stride_h, g.dilation_h, g.kh),
@@ -92,12 +99,13 @@ void depthwise_backward_input(const Conv2dBackwardInput& a, int64_t n, int64_t f
     for (int64_t x = 0; x < min64(g.stride_w, g.w); ++x) {
       const Phase px = phase_of(x, g.pad_left, g.stride_w, g.dilation_w, g.kw);
       const bool none = py.taps == 0 || px.taps == 0;
-      const Sweep s{a.dy + n * g.oh * g.ow * g.c,
-                    g.ow * g.c,
-                    g.c,
+      const Sweep s{a.dy + n * g.oh * g.ow * g.k,
+                    g.ow * g.k,
+                    g.k,
                     g.oh,
                     g.ow,
                     g.c,
+                    g.k / g.groups,
                     g.c / g.groups,
                     none ? 0 : py.first_row,
                     none ? 0 : px.first_row,

@@ -16,9 +16,10 @@ constexpr int64_t kBandPixels = 64;  // of output, between reads and writes of t
 
 // Whether the filter has 3x3 neighbouring taps and no output sees more than one pixel beside the image: then the sums
 // of all taps stay in registers through a band of rows, and a source pixel is read once for the three taps of a row.
+// (As many channels out as in: one mask serves both.)
 bool is_near(const Conv2d& g) {
-  return g.kh == 3 && g.kw == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 && g.dilation_w == 1 &&
-         g.pad_left <= 1 && g.ow + 1 - g.pad_left <= g.w;
+  return g.k == g.c && g.kh == 3 && g.kw == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 &&
+         g.dilation_w == 1 && g.pad_left <= 1 && g.ow + 1 - g.pad_left <= g.w;
 }
 
 // Channels of a group whose sums are taken together; lanes: of dy, for each.
@@ -150,12 +151,12 @@ void near_image(const Conv2d& g, vi heads, const float* x, int64_t pixel, const 
 }
 
 void scatter_sums(const Conv2d& g, const float* sums, int64_t c0, int64_t channels, float* partial) {
-  const int64_t taps = g.kh * g.kw, depth = g.c / g.groups;
-  if (depth == 1) return transpose_rows(sums, channels, taps, channels, partial + c0 * taps, taps);
-  for (int64_t e = 0; e < depth; ++e)
+  const int64_t taps = g.kh * g.kw, depth = g.c / g.groups, outputs = g.k / g.groups;
+  if (outputs == 1) return transpose_rows(sums, channels, taps, channels, partial + c0 * taps, taps);
+  for (int64_t e = 0; e < outputs; ++e)
     for (int64_t tap = 0; tap < taps; ++tap, sums += channels)
       for (int64_t c = 0; c < channels; ++c)
-        partial[(((c0 + c) / depth * taps + tap) * depth + c % depth) * depth + e] = sums[c];
+        partial[(((c0 + c) / depth * taps + tap) * depth + c % depth) * outputs + e] = sums[c];
 }
 
 }  // namespace
@@ -163,14 +164,14 @@ void scatter_sums(const Conv2d& g, const float* sums, int64_t c0, int64_t channe
 void depthwise_backward_weight(const Conv2dBackwardWeight& a, int64_t first_image, int64_t last_image, int64_t c0,
                                int64_t channels, float* partial, float* scratch) {
   const Conv2d& g = a.g;
-  const int64_t floats = g.kh * g.kw * (g.c / g.groups) * channels;
+  const int64_t depth = g.c / g.groups, outputs = g.k / g.groups, floats = g.kh * g.kw * outputs * channels;
   float *sums = scratch, *copy = scratch + floats;
   __builtin_memset(sums, 0, floats * sizeof(float));
   vi heads = {};
-  for (int64_t lane = 0; lane < kLanes; ++lane) heads[lane] = (int32_t)(lane - lane % (g.c / g.groups));
+  for (int64_t lane = 0; lane < kLanes; ++lane) heads[lane] = (int32_t)(lane / depth * outputs);
   for (int64_t n = first_image; n < last_image; ++n) {
     const float* x = a.x + n * g.h * g.w * g.c + (g.x_nchw ? c0 * g.h * g.w : c0);
-    const float* dy = a.dy + n * g.oh * g.ow * g.c + c0;
+    const float* dy = a.dy + n * g.oh * g.ow * g.k + c0 / depth * outputs;
     if (g.x_nchw) {
       copy_window(x, g.h, g.w, channels, true, {0, 0, g.h, g.w}, copy);
       x = copy;

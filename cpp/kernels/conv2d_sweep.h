@@ -13,26 +13,27 @@ namespace {
 //                filter[e][ty][tx]
 struct Sweep {
   const float* source;
-  int64_t source_row, source_col;       // floats from one source row (column) to the next
-  int64_t rows, cols, channels, depth;  // depth: channels of a group
+  int64_t source_row, source_col;  // floats from one source row (column) to the next
+  int64_t rows, cols, channels;    // of the source, and channels of the output
+  int64_t depth, outputs;          // channels of a group, of the source and of the output
   int64_t at_h, at_w, move_h, move_w, tap_h, tap_w, taps_h, taps_w;
   const float *bias, *filter;
   int64_t filter_row, filter_col;        // floats from one tap to the next
   int64_t filter_e, out_row, out_pixel;  // and from one channel of a group, output row, output pixel to the next
 };
 
-inline int64_t span_of(int64_t depth) { return kLanes / depth * depth; }
+// Output channels in a vector: whole groups, of which the source's fit one as well.
+inline int64_t span_of(const Sweep& s) { return kLanes / max64(s.depth, s.outputs) * s.outputs; }
 
-// What a tile has of a vector of n channels, at c0.
+// What a tile has of a vector of output channels, n of them, and seen channels of the source.
 struct Vector {
   const float *bias, *filter;
-  int64_t n;
-  vi heads;  // of every lane's group, its first lane
+  int64_t n, seen;
 };
 
 template <bool whole>
 [[gnu::always_inline]] inline vf read(const Vector& v, const float* p) {
-  return whole ? load(p) : load_n(p, v.n);
+  return whole ? load(p) : load_n(p, v.seen);
 }
 
 template <int W, bool whole>
@@ -70,16 +71,16 @@ constexpr int64_t kNearTaps = kRegisters == 32 ? 4 : 2;  // that share the sourc
 
 // W neighbouring pixels of a vector of channels.
 template <int W, bool grouped, bool whole>
-[[gnu::always_inline]] inline void channel_tile(const Sweep& s, const Vector& v, const float* source, Range ty,
-                                                const Columns<W>& tx, float* out) {
+[[gnu::always_inline]] inline void channel_tile(const Sweep& s, const Vector& v, vi heads, const float* source,
+                                                Range ty, const Columns<W>& tx, float* out) {
   const int64_t row = s.tap_h * s.source_row, col = s.tap_w * s.source_col, move = s.move_w * s.source_col;
   const bool near = col == move;
   vf acc[W];
 #pragma GCC unroll 16
   for (int i = 0; i < W; ++i) acc[i] = v.bias ? load(v.bias) : vf{};
   for (int64_t e = 0; e < (grouped ? s.depth : 1); ++e) {
-    const vi lanes = v.heads + splat_int((int32_t)e);
-    const auto seen = [n = v.n, lanes](const float* p) __attribute__((always_inline)) {
+    const vi lanes = heads + splat_int((int32_t)e);
+    const auto seen = [n = v.seen, lanes](const float* p) __attribute__((always_inline)) {
       const vf pixel = whole ? load(p) : load_n(p, n);
       return grouped ? permute(pixel, lanes) : pixel;
     };
@@ -94,17 +95,23 @@ template <int W, bool grouped, bool whole>
         for (int i = 0; i < W; ++i) edge(i, tx.own[i].first, min64(tx.own[i].last, tx.common.first));
       }
       int64_t x = tx.common.first;
-      for (; W > 1 && near && x + kNearTaps <= tx.common.last; x += kNearTaps) {
-        vf wx[kNearTaps];
+      if (W > 1 && near) {
+        RowPointers<W + kNearTaps - 1> pixels(p + x * col, col);
+        RowPointers<kNearTaps> taps(w + x * s.filter_col, s.filter_col);
+        for (; x + kNearTaps <= tx.common.last; x += kNearTaps) {
+          vf wx[kNearTaps];
 #pragma GCC unroll 4
-        for (int t = 0; t < kNearTaps; ++t) wx[t] = load(w + (x + t) * s.filter_col);
+          for (int t = 0; t < kNearTaps; ++t) wx[t] = load(taps.at[t / 3] + t % 3 * s.filter_col);
 #pragma GCC unroll 16
-        for (int i = 0; i < W + kNearTaps - 1; ++i) {
-          vf pixel = seen(p + (x + i) * col);
-          keep(pixel);
+          for (int i = 0; i < W + kNearTaps - 1; ++i) {
+            vf pixel = seen(pixels.at[i / 3] + i % 3 * col);
+            keep(pixel);
 #pragma GCC unroll 4
-          for (int t = 0; t < kNearTaps; ++t)
-            if (i - t >= 0 && i - t < W) acc[i - t] = fma(pixel, wx[t], acc[i - t]);
+            for (int t = 0; t < kNearTaps; ++t)
+              if (i - t >= 0 && i - t < W) acc[i - t] = fma(pixel, wx[t], acc[i - t]);
+          }
+          pixels.advance(kNearTaps * col);
+          taps.advance(kNearTaps * s.filter_col);
         }
       }
       for (; x < tx.common.last; ++x) {
@@ -124,14 +131,14 @@ template <int W, bool grouped, bool whole>
 // The same for three neighbouring taps of which tx is all, or all but those that see the pixel left or right of the
 // image: each source pixel is read once for the outputs that see it.
 template <int W, bool grouped, bool whole>
-[[gnu::always_inline]] inline void near_tile(const Sweep& s, const Vector& v, const float* source, Range ty, Range seen,
-                                             float* out) {
+[[gnu::always_inline]] inline void near_tile(const Sweep& s, const Vector& v, vi heads, const float* source, Range ty,
+                                             Range seen, float* out) {
   const int64_t row = s.tap_h * s.source_row;
   vf acc[W];
 #pragma GCC unroll 16
   for (int i = 0; i < W; ++i) acc[i] = v.bias ? load(v.bias) : vf{};
   for (int64_t e = 0; e < (grouped ? s.depth : 1); ++e) {
-    const vi lanes = v.heads + splat_int((int32_t)e);
+    const vi lanes = heads + splat_int((int32_t)e);
     for (int64_t y = ty.first; y < ty.last; ++y) {
       const float *p = source + y * row, *w = v.filter + e * s.filter_e + y * s.filter_row;
       const vf w0 = load(w), w1 = load(w + s.filter_col), w2 = load(w + 2 * s.filter_col);
@@ -155,18 +162,19 @@ template <int W, bool grouped, bool whole>
 template <int W, bool near, bool grouped>
 [[gnu::noinline]] void pixels(const Sweep& s, int64_t c, int64_t end, vi heads, const float* source, Range ty,
                               const Columns<W>& columns, Range tx, float* out) {
-  const int64_t span = grouped ? span_of(s.depth) : kLanes;
+  const int64_t span = grouped ? span_of(s) : kLanes;
   for (; c < end; c += span) {
-    const int64_t at = c / span;
-    const Vector v{s.bias ? s.bias + at * kLanes : nullptr, s.filter + at * s.depth * s.filter_e, min64(span, end - c),
-                   heads};
+    const int64_t at = c / span, n = min64(span, end - c), depth = grouped ? s.depth : 1;
+    const Vector v{s.bias ? s.bias + at * kLanes : nullptr, s.filter + at * depth * s.filter_e, n,
+                   grouped ? n / s.outputs * depth : n};
+    const float* from = source + (grouped ? c / s.outputs * depth : c);
     const auto tile = [&](auto whole) __attribute__((always_inline)) {
       if (near)
-        near_tile<W, grouped, decltype(whole)::value>(s, v, source + c, ty, tx, out + c);
+        near_tile<W, grouped, decltype(whole)::value>(s, v, heads, from, ty, tx, out + c);
       else
-        channel_tile<W, grouped, decltype(whole)::value>(s, v, source + c, ty, columns, out + c);
+        channel_tile<W, grouped, decltype(whole)::value>(s, v, heads, from, ty, columns, out + c);
     };
-    if (v.n == kLanes)
+    if (v.n == kLanes && v.seen == kLanes)
       tile(Rows<1>{});
     else
       tile(Rows<0>{});
@@ -180,9 +188,9 @@ constexpr int64_t kStripFloats = 1 << 12;  // 16 KB, half of L1
 template <int W, bool near, bool grouped>
 void strip(const Sweep& s, int64_t j, int64_t first, int64_t last, float* out) {
   vi heads = {};
-  for (int64_t lane = 0; grouped && lane < kLanes; ++lane) heads[lane] = (int32_t)(lane / s.depth * s.depth);
+  for (int64_t lane = 0; grouped && lane < kLanes; ++lane) heads[lane] = (int32_t)(lane / s.outputs * s.depth);
   const int64_t window = s.taps_h * (s.taps_w + W), fits = max64(1, kStripFloats / window / kLanes) * kLanes;
-  const int64_t together = grouped ? span_of(s.depth) : s.taps_h * s.taps_w <= 9 ? s.channels : fits;
+  const int64_t together = grouped ? span_of(s) : s.taps_h * s.taps_w <= 9 ? s.channels : fits;
   const int64_t x = s.at_w + j * s.move_w;
   const Columns<W> columns(s, j);
   for (int64_t c = 0; c < s.channels; c += together) {
@@ -243,12 +251,12 @@ inline Sweep turned(const Sweep& s, int64_t first) {
 // Tiles lie along rows, or along columns where these are longer than rows that are short, or than the only taps. (Sums
 // then grow tap by tap in another order: the choice must not depend on first and last.)
 inline void sweep_rows(const Sweep& s, int64_t first, int64_t last, int64_t rows, int64_t cols, float* out) {
-  const auto run = s.depth == 1 ? sweep<false> : sweep<true>;
+  const auto run = s.depth == 1 && s.outputs == 1 ? sweep<false> : sweep<true>;
   const bool square = s.taps_w == 3 && s.taps_h == 3;
   if (rows > cols && !square && (cols < kNarrow || (s.taps_w == 1 && s.taps_h > 1)))
     return run(turned(s, first), 0, cols, last - first, out + first * s.out_row);
   // A strip comes down the rows for what they share. Where that is nothing, each row goes from end to end.
-  const int64_t step = s.taps_h == 1 ? 1 : max64(1, last - first);
+  const int64_t step = s.taps_h == 1 || s.rows == 1 ? 1 : max64(1, last - first);
   for (; first < last; first += step) run(s, first, first + step, cols, out);
 }
 

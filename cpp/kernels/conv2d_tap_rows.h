@@ -13,9 +13,9 @@ constexpr int kTogether = 4;  // output pixels
 
 // One row of output pixels, `n` channels of it, and the image row that a row of taps sees.
 struct Row {
-  const float *x, *dy;        // of pixel 0
-  int64_t x_pixel, dy_pixel;  // floats from one pixel to the next
-  int64_t stride, cols, n;    // image columns from one output to the next; columns of the image; channels
+  const float *x, *dy;         // of pixel 0
+  int64_t x_pixel, dy_pixel;   // floats from one pixel to the next
+  int64_t stride, cols, n, m;  // image columns from one output to the next; columns of the image; channels, of dy too
   bool grouped;
   vi lanes;  // of dy that meet those of x, where grouped
 };
@@ -25,7 +25,7 @@ template <int B, bool grouped, bool whole>
 [[gnu::always_inline]] inline void add_taps(const Row& r, int64_t at, int64_t step, Range outputs, float* sums,
                                             int64_t sums_row) {
   const auto read = [&r](const float* p) { return whole ? load(p) : load_n(p, r.n); };
-  const auto gradient = [&](const float* p) { return grouped ? permute(read(p), r.lanes) : read(p); };
+  const auto gradient = [&](const float* p) { return grouped ? permute(load_n(p, r.m), r.lanes) : read(p); };
   constexpr int together = !whole && kRegisters == 16 ? 2 : kTogether;  // the mask takes registers too
   vf acc[B];
 #pragma GCC unroll 4
@@ -110,9 +110,9 @@ struct Axis {
 // Taps lie along rows, or along columns where these are longer than short rows, or have the only taps.
 inline void any_image(const Conv2d& g, vi heads, const float* x, int64_t pixel, const float* dy, int64_t channels,
                       float* sums) {
-  const int64_t span = conv2d_span(g), depth = g.c / g.groups;
-  Axis along{g.w, g.ow, g.kw, g.stride_w, g.dilation_w, g.pad_left, pixel, g.c, channels};
-  Axis across{g.h, g.oh, g.kh, g.stride_h, g.dilation_h, g.pad_top, g.w * pixel, g.ow * g.c, g.kw * channels};
+  const int64_t span = conv2d_span(g), depth = g.c / g.groups, outputs = g.k / g.groups;
+  Axis along{g.w, g.ow, g.kw, g.stride_w, g.dilation_w, g.pad_left, pixel, g.k, channels};
+  Axis across{g.h, g.oh, g.kh, g.stride_h, g.dilation_h, g.pad_top, g.w * pixel, g.ow * g.k, g.kw * channels};
   if (g.oh > g.ow && (g.ow < 8 || (g.kw == 1 && g.kh > 1))) {
     const Axis rows = along;
     along = across, across = rows;
@@ -122,15 +122,16 @@ inline void any_image(const Conv2d& g, vi heads, const float* x, int64_t pixel, 
       for (int64_t tap = 0; tap < across.taps; ++tap) {
         const int64_t y = o * across.stride + tap * across.dilation - across.pad;
         if (y < 0 || y >= across.size) continue;
-        for (int64_t e = 0; e < depth; ++e) {
+        for (int64_t e = 0; e < outputs; ++e) {
           const Row row{x + y * across.x_step + c,
-                        dy + o * across.dy_step + c,
+                        dy + o * across.dy_step + c / depth * outputs,
                         along.x_step,
                         along.dy_step,
                         along.stride,
                         along.size,
                         min64(span, channels - c),
-                        depth > 1,
+                        min64(span, channels - c) / depth * outputs,
+                        outputs > 1,
                         heads + splat_int((int32_t)e)};
           add_tap_row(row, -along.pad, along.dilation, along.taps, along.outputs,
                       sums + e * g.kh * g.kw * channels + tap * across.sums_step + c, along.sums_step);
