@@ -51,11 +51,12 @@ inline bool conv2d_prefers_dots(int64_t outputs, int64_t depth) {
 inline bool conv2d_prefers_planes(int64_t outputs, int64_t cols, int64_t halo) {
   return 2 * outputs <= kLanes && outputs * (cols + halo) <= kLanes * cols;
 }
-// In the input gradient a row of taps may fill one vector or two, to four fifths at least.
+// In the input gradient a row of taps may fill one vector or two, to three quarters at least, or half where there is
+// one channel: with pixels as lanes, each multiply-add of a single channel reads a vector of its own.
 inline bool conv2d_prefers_spread(const Conv2d& g) {
   const int64_t floats = g.kw * g.c;
   return g.groups == 1 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_w == 1 && 2 * g.c <= kLanes && g.c > 0 &&
-         floats <= 2 * kLanes && 5 * floats >= 4 * ceil_div(floats, kLanes) * kLanes;
+         floats <= 2 * kLanes && 4 * floats >= (g.c == 1 ? 2 : 3) * ceil_div(floats, kLanes) * kLanes;
 }
 // In the gradient of the filters, rows of pixels are filled up to whole vectors.
 inline bool conv2d_weight_prefers_planes(const Conv2d& g) {
