@@ -1,5 +1,6 @@
 """Convolutions at the rim: the kernel as large as the image, or nearly; one row, column or pixel; long thin kernels;
-windows that do not overlap; few positions. Drawn by rule from a fixed seed, so many that no shape is a special case.
+windows that do not overlap; few positions. Some are layers of known networks; most are drawn by rule from a fixed seed,
+so many that no shape is a special case.
 
 A kind is a function that draws one shape: (layer of torch.nn, channels and size of x, options). Half of the shapes are
 turned, height for width. Shapes with too little or too much work are drawn again.
@@ -211,17 +212,45 @@ def named(kind: str, i: int, x: tuple[int, ...], options: dict[str, Any]) -> str
     return f"{kind.replace('_', ' ')} {i}: {'x'.join(map(str, x))} to {options['out_channels']}, {kernel}"
 
 
+def layer(x: tuple[int, ...], k: int, kernel: Pair, kind: str = "Conv2d", **more: Any) -> tuple[Any, ...]:
+    return kind, x, {"in_channels": x[1], "out_channels": k, "kernel_size": kernel, **more}
+
+
+UP = "ConvTranspose2d"
+NETWORKS = {
+    "text, 3 words": layer((50, 1, 56, 300), 100, (3, 300)),
+    "text, 3 words, one sentence": layer((1, 1, 56, 300), 100, (3, 300)),
+    "text, narrow": layer((32, 1, 56, 64), 100, (3, 64)),
+    "text, 4 channels": layer((32, 4, 56, 64), 100, (3, 64)),
+    "EEGNet temporal": layer((16, 1, 64, 128), 8, (1, 64), padding=(0, 32)),
+    "EEGNet spatial": layer((16, 8, 64, 128), 16, (64, 1), groups=8),
+    "EEGNet separable": layer((16, 16, 1, 128), 16, (1, 16), padding=(0, 8), groups=16),
+    "ShallowFBCSP temporal": layer((16, 1, 64, 256), 40, (1, 25)),
+    "ShallowFBCSP spatial": layer((16, 40, 64, 256), 40, (64, 1)),
+    "LeNet C5": layer((64, 16, 5, 5), 120, (5, 5)),
+    "CRNN last": layer((16, 512, 2, 26), 512, (2, 2)),
+    "DCGAN first": layer((64, 100, 1, 1), 512, (4, 4), UP),
+    "DCGAN third": layer((16, 256, 8, 8), 128, (4, 4), UP, stride=(2, 2), padding=(1, 1)),
+    "U-Net up": layer((4, 128, 28, 28), 64, (2, 2), UP, stride=(2, 2)),
+    "keyword first": layer((16, 1, 49, 10), 64, (10, 4), stride=(2, 2), padding=(5, 1)),
+    "patches of 8": layer((4, 3, 112, 112), 384, (8, 8), stride=(8, 8)),
+    "ConvNeXt down": layer((8, 96, 28, 28), 192, (2, 2), stride=(2, 2)),
+    "face embedding": layer((32, 512, 7, 7), 512, (7, 7), groups=512),
+}
+
+
 def cases() -> Iterator[tuple[str, str, tuple[int, ...], dict[str, Any]]]:
     """Name, layer, shape of x and options of every row."""
+    yield from ((name, *network) for name, network in NETWORKS.items())
     for draw in KINDS:
         rng, found = np.random.default_rng([SEED, *draw.__name__.encode()]), 0
         while found < PER_KIND:
-            layer, x, options = draw(rng)
+            kind, x, options = draw(rng)
             if rng.random() < 0.5:
-                layer, x, options = turned((layer, x, options))
-            most, start = work(layer, x, options), int(rng.integers(len(BATCHES)))
+                kind, x, options = turned((kind, x, options))
+            most, start = work(kind, x, options), int(rng.integers(len(BATCHES)))
             fits = [n for n in BATCHES[start:] if LEAST <= n * most[0] <= MOST and n * most[1] <= MOST_VALUES]
             if fits:
                 found += 1
                 batch = (fits[0], *x)
-                yield named(draw.__name__, found, batch, options), layer, batch, options
+                yield named(draw.__name__, found, batch, options), kind, batch, options

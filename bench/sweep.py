@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from report import cell, table
+from rim import NETWORKS
 from shapes import Row
 
 PEERS = ["onnxruntime", "torch", "torch_cl"]
@@ -53,20 +54,33 @@ def kind(line: Line) -> str:
     return line["row"].split(":")[0].rstrip("0123456789 ")
 
 
+def drawn(found: list[Line]) -> list[Line]:
+    return [line for line in found if line["row"] not in NETWORKS]
+
+
+def full(found: list[Line], peers: list[str], more: tuple[str, ...] = ()) -> list[str]:
+    body = [
+        [line["row"], *(line[key] for key in more), f"{line['ratio']:.2f}", *(cell(line.get(peer)) for peer in peers)]
+        for line in found
+    ]
+    return table(["row", *more, "ratio", *peers], body)
+
+
 def quantile(ordered: list[float], q: float) -> float:
     return ordered[round(q * (len(ordered) - 1))]
 
 
 def markdown(found: list[Line], about: Line) -> str:
     modes = list(dict.fromkeys(line["mode"] for line in found))
-    of_mode = {mode: [line for line in found if line["mode"] == mode] for mode in modes}
+    of_mode = {mode: [line for line in drawn(found) if line["mode"] == mode] for mode in modes}
+    peers = ["fastnn", *(peer for peer in PEERS if any(peer in line for line in found))]
     spread, kinds = [], []
     for mode in modes:
         ordered = sorted(line["ratio"] for line in of_mode[mode])
         below = [str(sum(ratio < limit for ratio in ordered)) for limit in BELOW]
         spread.append([mode, str(len(ordered)), f"{mean(ordered):.2f}", *below,
                        *(f"{quantile(ordered, q):.2f}" for q in QUANTILES)])  # fmt: skip
-    for name in dict.fromkeys(map(kind, found)):
+    for name in dict.fromkeys(map(kind, drawn(found))):
         cells = [name]
         for mode in modes:
             ratios = [line["ratio"] for line in of_mode[mode] if kind(line) == name]
@@ -82,11 +96,10 @@ def markdown(found: list[Line], about: Line) -> str:
         *("\n## Ratios", *table(head, spread)),
         *("\n## Kinds", *table(["kind", *(f"{m}, {what}" for m in modes for what in ("mean", "lowest"))], kinds)),
     ]
+    parts += ["\n## Layers of networks", *full([line for line in found if line["row"] in NETWORKS], peers, ("mode",))]
     for mode in modes:
         worst = sorted(of_mode[mode], key=lambda line: line["ratio"])[:WORST]
-        peers = ["fastnn", *(peer for peer in PEERS if any(peer in line for line in worst))]
-        body = [[line["row"], f"{line['ratio']:.2f}", *(cell(line.get(peer)) for peer in peers)] for line in worst]
-        parts += [f"\n## Lowest, {mode}", *table(["row", "ratio", *peers], body)]
+        parts += [f"\n## Lowest, {mode}", *full(worst, peers)]
     if about["wrong"]:
         parts += ["\n## Rivals whose answers differ, left out there", "", *(f"- {text}" for text in about["wrong"])]
     return "\n".join(parts) + "\n"

@@ -18,7 +18,7 @@ CASES = {
     "whole_image_dilated": ((3, 4, 7, 10), (6, 4, 3, 4), {"dilation": (3, 3)}),
     "one_position_of_more_image": ((3, 4, 7, 9), (6, 4, 4, 5), {"stride": (5, 6)}),
     "one_position_in_padding": ((2, 4, 2, 3), (6, 4, 5, 6), {"padding": (2, 2), "stride": (3, 3)}),
-    "one_position_past_padding": ((2, 5, 2, 2), (9, 5, 2, 2), {"padding": (2, 2), "stride": (3, 3), "dilation": (3, 3)}),
+    "one_position_off_padding": ((2, 5, 2, 2), (9, 5, 2, 2), {"padding": (2, 2), "stride": (3, 3), "dilation": (3, 3)}),
     "whole_width": ((3, 1, 11, 20), (10, 1, 3, 20), {}),
     "whole_width_channels": ((3, 5, 11, 9), (18, 5, 3, 9), {"padding": (1, 0), "stride": (2, 1)}),
     "whole_width_dilated": ((2, 3, 12, 9), (5, 3, 3, 3), {"dilation": (2, 4)}),

@@ -85,20 +85,22 @@ bool product_pays(Conv2dAlgorithm algorithm) {
          algorithm != Conv2dAlgorithm::dot;
 }
 Fold forward_fold(const Conv2d& g) {
-  Fold fold = fold_of(g, product_pays(kernels().conv2d_forward_algorithm(g)));
-  if (fold.kind != Fold::Kind::product) join_rows(fold.g);
+  Fold fold = fold_of(g, product_pays(kernels().conv2d_forward_algorithm(g)), true);
+  if (!fold.is_product()) join_rows(fold.g);
   return fold;
 }
 Fold weight_fold(const Conv2d& g) {
-  Fold fold = fold_of(g, product_pays(kernels().conv2d_backward_weight_algorithm(g)));
-  if (fold.kind != Fold::Kind::product) join_rows(fold.g);
+  const Conv2dAlgorithm algorithm = kernels().conv2d_backward_weight_algorithm(g);
+  Fold fold = fold_of(g, product_pays(algorithm) || (algorithm == Conv2dAlgorithm::grouped && g.c > g.groups), true);
+  if (!fold.is_product()) join_rows(fold.g);
   return fold;
 }
 // Pixels that meet one output along an axis: each is a phase of its own, so that no padding stands for the others.
 Fold input_fold(const Conv2d& g) {
   const Conv2dAlgorithm lanes = kernels().conv2d_backward_input_algorithm(g);
-  Fold fold = fold_of(g, product_pays(lanes) || lanes == Conv2dAlgorithm::dot);
-  if (fold.kind == Fold::Kind::product) return fold;
+  const bool sparse = 2 * g.w > 3 * g.stride_w * g.ow;  // most pixels of a row of dx meet padding
+  Fold fold = fold_of(g, product_pays(lanes) || lanes == Conv2dAlgorithm::dot, sparse);
+  if (fold.is_product()) return fold;
   join_rows(fold.g);
   Conv2d& inner = fold.g;
   const Conv2dAlgorithm algorithm = kernels().conv2d_backward_input_algorithm(inner);
@@ -126,7 +128,7 @@ F32 forward(const F32& x, const F32& weight, const std::optional<F32>& bias, con
   a.x = x.data(), a.weight = weight.data(), a.bias = data_or_null(bias), a.y = y.mutable_data();
   if (y.size() == 0) return y;
   const Fold fold = forward_fold(a.g);
-  if (fold.kind == Fold::Kind::product) {
+  if (fold.is_product()) {
     product_forward(fold, a.x, weight, bias, a.y);
     return y;
   }
@@ -159,7 +161,7 @@ F32 backward_input(const F32& dy, const F32& weight, const Shape& x_shape, const
   a.dy = dy.data(), a.weight = weight.data(), a.dx = dx.mutable_data();
   if (dx.size() == 0) return dx;
   const Fold fold = input_fold(a.g);
-  if (fold.kind == Fold::Kind::product) {
+  if (fold.is_product()) {
     product_backward_input(fold, a.dy, weight, a.dx);
     return dx;
   }
@@ -210,7 +212,7 @@ F32 backward_weight(const F32& x, const F32& dy, const Shape& weight_shape, cons
   const Fold fold = weight_fold(a.g);
   {
     const py::gil_scoped_release nogil;
-    if (fold.kind == Fold::Kind::product)
+    if (fold.is_product())
       product_backward_weight(fold, a.x, a.dy, to);
     else
       sum_weight(fold, a, to);
@@ -247,7 +249,7 @@ std::array<const char*, 3> algorithms(const Shape& x_shape, const Shape& weight_
   const Conv2d g = geometry(x_shape, weight_shape, stride, padding, dilation, groups, "conv2d_algorithms");
   const Kernels& k = kernels();
   const auto name = [](const Fold& fold, auto algorithm) {
-    return fold.kind == Fold::Kind::product ? "product" : algorithm_name(algorithm(fold.g));
+    return fold.is_product() ? "product" : algorithm_name(algorithm(fold.g));
   };
   return {name(forward_fold(g), k.conv2d_forward_algorithm), name(input_fold(g), k.conv2d_backward_input_algorithm),
           name(weight_fold(g), k.conv2d_backward_weight_algorithm)};

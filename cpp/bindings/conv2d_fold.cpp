@@ -9,6 +9,9 @@ namespace fastnn {
 namespace {
 
 constexpr int64_t kFewPixels = 13;  // fewer than the rows of the tallest tile
+constexpr int64_t kShortRow = 6;    // positions in a row that leave half of it empty
+constexpr int64_t kPositions = 16;  // and most of all positions that are gathered
+constexpr int64_t kFilters = 16;    // that share a copy
 
 struct Taps {
   int64_t first, count;
@@ -31,6 +34,29 @@ Taps seen_taps(int64_t size, int64_t positions, int64_t stride, int64_t dilation
   if (first >= taps || first > last || !sees(first)) return {0, 1};
   if (positions > 1) first = std::min(first, pad / dilation);
   return {first, last - first + 1};
+}
+
+// How many of an axis' pairs of position and tap see the image.
+int64_t seen_pairs(int64_t size, int64_t positions, int64_t stride, int64_t dilation, int64_t at, int64_t taps) {
+  int64_t pairs = 0;
+  for (int64_t o = 0; o < positions; ++o)
+    for (int64_t t = 0; t < taps; ++t) {
+      const int64_t pixel = o * stride + t * dilation + at;
+      pairs += pixel >= 0 && pixel < size;
+    }
+  return pairs;
+}
+
+// Whether tiles along a row of positions, or along the one column of them, would be short, and few copies help: of
+// pixels, not of padding.
+bool gather_pays(const Conv2d& g, const Taps& high, const Taps& wide) {
+  const int64_t along = g.ow == 1 ? g.oh : g.ow;
+  const bool few = g.groups == 1 && g.k < kFilters;
+  if (few || along > kShortRow || g.oh * g.ow > kPositions || high.count * wide.count == 1) return false;
+  const int64_t y = high.first * g.dilation_h - g.pad_top, x = wide.first * g.dilation_w - g.pad_left;
+  const int64_t pairs = seen_pairs(g.h, g.oh, g.stride_h, g.dilation_h, y, high.count) *
+                        seen_pairs(g.w, g.ow, g.stride_w, g.dilation_w, x, wide.count);
+  return 10 * pairs >= 9 * g.oh * g.ow * high.count * wide.count;
 }
 
 // tasks times run(task), on all threads.
@@ -70,7 +96,59 @@ Window window_of(const Fold& f, bool channels_first) {
   return channels_first ? Window{f.seen, g.c, g.h, g.w, 1} : Window{f.seen, 1, g.h, g.w, g.c};
 }
 
+// What the positions of one image see, as (position, group, ky, kx, c), run by run: run(from, to, before, floats,
+// length) for `length` floats of the rows at `to`, of which `floats` after the first `before` are the image's at
+// `from`, and the others padding.
+template <class Run>
+void each_seen(const Fold& f, const Run& run) {
+  const Conv2d& g = f.outer;
+  const int64_t x0 = f.first_x * g.dilation_w - g.pad_left, y0 = f.first_y * g.dilation_h - g.pad_top;
+  const int64_t pixels = g.dilation_w == 1 && g.groups == 1 ? f.kw : 1, depth = g.c / g.groups;
+  int64_t to = 0;
+  for (int64_t i = 0; i < g.oh * g.ow * g.groups; ++i) {
+    const int64_t o = i / g.groups, group = i % g.groups;
+    for (int64_t t = 0; t < f.kh * f.kw; t += pixels, to += pixels * depth) {
+      const int64_t y = o / g.ow * g.stride_h + t / f.kw * g.dilation_h + y0;
+      const int64_t x = o % g.ow * g.stride_w + t % f.kw * g.dilation_w + x0;
+      const bool inside = y >= 0 && y < g.h;
+      const int64_t first = inside ? std::clamp<int64_t>(-x, 0, pixels) : pixels;
+      const int64_t last = inside ? std::clamp<int64_t>(g.w - x, first, pixels) : pixels;
+      const int64_t pixel = (inside ? y * g.w : 0) + x + first;
+      run(pixel * g.c + group * depth, to, first * depth, (last - first) * depth, pixels * depth);
+    }
+  }
+}
+
+const float* gathered(const Fold& f, const float* x, Blocks& blocks) {
+  const int64_t image = f.outer.h * f.outer.w * f.outer.c, rows = f.gathered_floats() / f.outer.n;
+  float* all = blocks.take(f.gathered_floats());
+  parallel(f.outer.n, [&](int64_t n) {
+    each_seen(f, [&](int64_t from, int64_t to, int64_t before, int64_t floats, int64_t length) {
+      float* row = all + n * rows + to;
+      std::fill(row, row + before, 0.0f);
+      if (floats) std::memcpy(row + before, x + n * image + from, floats * sizeof(float));
+      std::fill(row + before + floats, row + length, 0.0f);
+    });
+  });
+  return all;
+}
+
+// dx = the sums of what its pixels were seen as, position by position.
+void scatter(const Fold& f, const float* all, float* dx) {
+  const int64_t image = f.outer.h * f.outer.w * f.outer.c, rows = f.gathered_floats() / f.outer.n;
+  parallel(f.outer.n, [&](int64_t n) {
+    float* to_image = dx + n * image;
+    std::memset(to_image, 0, image * sizeof(float));
+    each_seen(f, [&](int64_t from, int64_t to, int64_t before, int64_t floats, int64_t) {
+      const float* row = all + n * rows + to + before;
+      for (int64_t i = 0; i < floats; ++i) to_image[from + i] += row[i];
+    });
+  });
+}
+
 }  // namespace
+
+int64_t Fold::leading_taps() const { return kind == Kind::column ? kw : kind == Kind::gather ? kh * kw : 1; }
 
 bool Fold::channels_first(bool of_x) const {
   if (kind == Kind::product && g.kh * g.kw > 1) return true;
@@ -82,7 +160,7 @@ void Fold::add_to(PackKey& key) const {
   key.insert(key.end(), {static_cast<int64_t>(kind), first_y, first_x, outer.kh, outer.kw});
 }
 
-Fold fold_of(const Conv2d& g, bool products) {
+Fold fold_of(const Conv2d& g, bool products, bool gathers) {
   const Taps high = seen_taps(g.h, g.oh, g.stride_h, g.dilation_h, g.pad_top, g.kh);
   const Taps wide = seen_taps(g.w, g.ow, g.stride_w, g.dilation_w, g.pad_left, g.kw);
   Fold f{Fold::Kind::whole, g, g, high.first, wide.first, high.count, wide.count, {0, 0, g.h, g.w, 1, 1}};
@@ -101,6 +179,10 @@ Fold fold_of(const Conv2d& g, bool products) {
   const bool dense = y == 0 && x == 0 && g.stride_h == 1 && g.stride_w == 1 && g.oh == g.h && g.ow == g.w;
   if (products && f.kh == 1 && f.kw == 1 && dense && g.h * g.w <= kFewPixels) {
     f.kind = Fold::Kind::product;
+    return f;
+  }
+  if (products && gathers && gather_pays(g, high, wide)) {
+    f.kind = Fold::Kind::gather;
     return f;
   }
   if (g.ow == 1 && x >= 0 && x < g.w && (g.groups == 1 || f.kw == 1)) {
@@ -136,22 +218,22 @@ const float* folded_weight(const Fold& f, const float* weight, Blocks& blocks) {
     taps.each_run([&](int64_t from, int64_t to, int64_t bytes) { std::memcpy(cropped + to, weight + from, bytes); });
     weight = cropped;
   }
-  if (f.kind != Fold::Kind::column || f.kw == 1) return weight;
+  const int64_t taps = f.leading_taps();
+  if (taps == 1) return weight;
   float* turned = blocks.take(f.weight_floats());
-  transpose(f.outer.k, f.weight_floats() / f.outer.k / f.kw, f.kw, weight, turned);  // (k, c kh, kw) -> (k, kw, c kh)
+  transpose(f.outer.k, f.weight_floats() / f.outer.k / taps, taps, weight, turned);
   return turned;
 }
 
 float* weight_target(const Fold& f, float* dw, Blocks& blocks) {
-  const bool turns = f.kind == Fold::Kind::column && f.kw > 1;
-  return f.crops() || turns ? blocks.take(f.weight_floats()) : dw;
+  return f.crops() || f.leading_taps() > 1 ? blocks.take(f.weight_floats()) : dw;
 }
 
 void unfold_weight(const Fold& f, const float* target, float* dw, Blocks& blocks) {
   if (target == dw) return;
-  if (f.kind == Fold::Kind::column && f.kw > 1) {
+  if (const int64_t taps = f.leading_taps(); taps > 1) {
     float* turned = f.crops() ? blocks.take(f.weight_floats()) : dw;
-    transpose(f.outer.k, f.kw, f.weight_floats() / f.outer.k / f.kw, target, turned);
+    transpose(f.outer.k, taps, f.weight_floats() / f.outer.k / taps, target, turned);
     target = turned;
   }
   if (!f.crops()) return;
@@ -176,22 +258,23 @@ const float* folded_image(const Fold& f, const float* x, Blocks& blocks) {
     });
     x = dense;
   }
-  if (g.c == 1 || pixels == 1 || f.channels_first(true) == g.x_nchw) return x;
-  float* turned = blocks.take(f.image_floats());
-  if (g.x_nchw)
-    transpose(g.n, g.c, pixels, x, turned);
-  else
-    transpose(g.n, pixels, g.c, x, turned);
-  return turned;
+  if (g.c > 1 && pixels > 1 && f.channels_first(true) != g.x_nchw) {
+    float* turned = blocks.take(f.image_floats());
+    transpose(g.n, g.x_nchw ? g.c : pixels, g.x_nchw ? pixels : g.c, x, turned);
+    x = turned;
+  }
+  return f.kind == Fold::Kind::gather ? gathered(f, x, blocks) : x;
 }
 
 float* image_target(const Fold& f, float* dx, Blocks& blocks) {
+  if (f.kind == Fold::Kind::gather) return blocks.take(f.gathered_floats());
   const bool turns = f.outer.c > 1 && f.seen.rows * f.seen.cols > 1 && f.channels_first(false);
   return turns || !f.sees_all() ? blocks.take(f.image_floats()) : dx;
 }
 
 void unfold_image(const Fold& f, const float* target, float* dx, Blocks& blocks) {
   if (target == dx) return;
+  if (f.kind == Fold::Kind::gather) return scatter(f, target, dx);
   const Conv2d& g = f.outer;
   const int64_t pixels = f.seen.rows * f.seen.cols;
   if (g.c > 1 && pixels > 1 && f.channels_first(false)) {

@@ -4,6 +4,7 @@
 //   column   one position along the width: what a row of the kernel sees, (kx, c), are the channels, and the height
 //            takes the place of the width: tiles are rows of outputs
 //   product  one position in all, or a single tap on few pixels: rows of x times the filters (conv2d_product.h)
+//   gather   few positions, too few in a row for a tile: the same, with what each of them sees copied to a row
 // In each, taps that meet nothing but padding are left out. Where a kernel is as wide as the image nothing is copied.
 #pragma once
 #include <memory>
@@ -21,7 +22,7 @@ struct Region {
 };
 
 struct Fold {
-  enum class Kind { whole, column, product };
+  enum class Kind { whole, column, product, gather };
   Kind kind;
   Conv2d outer;              // as the caller has it
   Conv2d g;                  // as the kernels have it; of a product, the whole one with its taps
@@ -29,6 +30,7 @@ struct Fold {
   int64_t kh, kw;            // and how many taps there are from it on
   Region seen;               // what of the image is read, where it is not whole
 
+  bool is_product() const { return kind == Kind::product || kind == Kind::gather; }
   bool crops() const { return kh != outer.kh || kw != outer.kw; }
   bool sees_all() const { return seen.rows == outer.h && seen.cols == outer.w; }
   // Whether the kernels have x, or dx, as (n, c, h, w); their dx is channels-last where the caller's x is not.
@@ -37,11 +39,13 @@ struct Fold {
   int64_t depth() const { return outer.c / outer.groups * g.kh * g.kw; }  // and of a group, its sums
   int64_t weight_floats() const { return outer.k * outer.c / outer.groups * kh * kw; }
   int64_t image_floats() const { return outer.n * outer.c * seen.rows * seen.cols; }
+  int64_t gathered_floats() const { return rows() * kh * kw * outer.c; }
+  int64_t leading_taps() const;  // of the filters as the kernels have them: so many go before the channels
   void add_to(PackKey& key) const;
 };
 
-// products: whether a product may be chosen.
-Fold fold_of(const Conv2d& g, bool products);
+// products, gathers: whether a product, with copies of what is seen, may be chosen.
+Fold fold_of(const Conv2d& g, bool products, bool gathers);
 
 // Memory between the steps of a fold, held for the length of a C++ scope.
 class Blocks {

@@ -15,8 +15,10 @@ namespace FASTNN_ISA {
 namespace {
 
 int64_t forward_rows(const Conv2d& g) {
-  return block_rows(g.n, g.oh, g.ow, g.ow * g.k * group_depth(g) * g.kh * g.kw,
-                    conv2d_extent(g.ow, g.stride_w, g.dilation_w, g.kw) * g.c * g.stride_h, g.dilation_h * (g.kh - 1));
+  const bool copied = !(conv2d_is_depthwise(g) ? !g.x_nchw : conv2d_reads_in_place(g));
+  const int64_t floats = conv2d_extent(g.ow, g.stride_w, g.dilation_w, g.kw) * g.c * g.stride_h;
+  return block_rows(g.n, g.oh, g.ow, g.ow * g.k * group_depth(g) * g.kh * g.kw, copied ? floats : 0,
+                    g.dilation_h * (g.kh - 1));
 }
 
 int64_t forward_parts(const Conv2d& g) {

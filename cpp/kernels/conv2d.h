@@ -8,16 +8,18 @@ namespace FASTNN_ISA {
 
 namespace {
 
-// One filter per channel, or groups of few channels, as many out as in: vectors run over the channels of several
-// groups, there is nothing to multiply as matrices. More than half a vector of channels fills the tiles of matrices as
-// well.
+// One filter per channel, or groups of few channels, as many out as in, or several filters per channel: vectors run
+// over the channels of several groups, there is nothing to multiply as matrices. More than half a vector of channels
+// fills the tiles of matrices as well.
 inline bool conv2d_is_depthwise(const Conv2d& g) {
-  return g.groups > 1 && g.k == g.c && (g.c == g.groups || (kPermutes && g.c > 0 && 2 * g.c <= kLanes * g.groups));
+  if (g.groups < 2 || g.c == 0 || g.k == 0) return false;
+  if (g.k != g.c && g.c != g.groups) return false;
+  return g.k == g.groups || (kPermutes && 2 * max64(g.c, g.k) <= kLanes * g.groups);
 }
-// Channels in a vector: whole groups.
+// Channels of x in a vector: whole groups, so that those of y fit one as well.
 inline int64_t conv2d_span(const Conv2d& g) {
   const int64_t depth = g.c / g.groups;
-  return kLanes / depth * depth;
+  return kLanes / max64(depth, g.k / g.groups) * depth;
 }
 inline int64_t conv2d_spans(const Conv2d& g) { return g.c == 0 ? 0 : ceil_div(g.c, conv2d_span(g)); }
 
@@ -49,11 +51,12 @@ inline bool conv2d_prefers_dots(int64_t outputs, int64_t depth) {
 inline bool conv2d_prefers_planes(int64_t outputs, int64_t cols, int64_t halo) {
   return 2 * outputs <= kLanes && outputs * (cols + halo) <= kLanes * cols;
 }
-// In the input gradient a row of taps may fill one vector or two, to four fifths at least.
+// In the input gradient a row of taps may fill one vector or two, to three quarters at least, or half where there is
+// one channel: with pixels as lanes, each multiply-add of a single channel reads a vector of its own.
 inline bool conv2d_prefers_spread(const Conv2d& g) {
   const int64_t floats = g.kw * g.c;
   return g.groups == 1 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_w == 1 && 2 * g.c <= kLanes && g.c > 0 &&
-         floats <= 2 * kLanes && 5 * floats >= 4 * ceil_div(floats, kLanes) * kLanes;
+         floats <= 2 * kLanes && 4 * floats >= (g.c == 1 ? 2 : 3) * ceil_div(floats, kLanes) * kLanes;
 }
 // In the gradient of the filters, rows of pixels are filled up to whole vectors.
 inline bool conv2d_weight_prefers_planes(const Conv2d& g) {
@@ -66,7 +69,7 @@ inline Conv2dAlgorithm conv2d_winograd_algorithm(const Conv2d& g) {
   return conv2d_winograd_side(g) == 4 ? Conv2dAlgorithm::winograd4 : Conv2dAlgorithm::winograd2;
 }
 inline Conv2dAlgorithm conv2d_lanewise(const Conv2d& g) {
-  return g.c == g.groups ? Conv2dAlgorithm::depthwise : Conv2dAlgorithm::grouped;
+  return g.k == g.groups ? Conv2dAlgorithm::depthwise : Conv2dAlgorithm::grouped;
 }
 inline Conv2dAlgorithm conv2d_algorithm(const Conv2d& g) {
   if (conv2d_is_depthwise(g)) return conv2d_lanewise(g);
@@ -137,7 +140,7 @@ void depthwise_pack_forward(const Conv2dForward&);
 void depthwise_pack_backward(const Conv2dBackwardInput&);
 void depthwise_forward(const Conv2dForward&, int64_t n, int64_t first_row, int64_t last_row, float* scratch);
 void depthwise_backward_input(const Conv2dBackwardInput&, int64_t n, int64_t first, int64_t last);  // rows of a phase
-// Channels c0 .. c0 + channels, whole groups; scratch: channels * (kh * kw * c / groups + (x_nchw ? h * w : 0)) floats.
+// Channels c0 .. c0 + channels, whole groups; scratch: channels * (kh * kw * k / groups + (x_nchw ? h * w : 0)) floats.
 void depthwise_backward_weight(const Conv2dBackwardWeight&, int64_t first_image, int64_t last_image, int64_t c0,
                                int64_t channels, float* partial, float* scratch);
 

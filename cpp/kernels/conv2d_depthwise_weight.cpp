@@ -5,110 +5,21 @@
 //   partial of dw: [group][ky][kx][c][k], as the shared reduction of conv2d_weight.cpp reads it
 #include "conv2d.h"
 #include "conv2d_direct.h"
+#include "conv2d_tap_rows.h"
 #include "window.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-constexpr int kTaps = 4;             // of a row of the filter, in registers at a time
-constexpr int kTogether = 4;         // output pixels
 constexpr int64_t kBandPixels = 64;  // of output, between reads and writes of the sums
-
-// One row of output pixels, `n` channels of it, and the image row that a row of taps sees.
-struct Row {
-  const float *x, *dy;        // of pixel 0
-  int64_t x_pixel, dy_pixel;  // floats from one pixel to the next
-  int64_t stride, cols, n;    // image columns from one output to the next; columns of the image; channels
-  bool grouped;
-  vi lanes;  // of dy that meet those of x, where grouped
-};
-
-// sums[b] += sum over outputs first .. last of dy * x, `step` columns further for every b; at: column of output 0.
-template <int B, bool grouped, bool whole>
-[[gnu::always_inline]] inline void add_taps(const Row& r, int64_t at, int64_t step, Range outputs, float* sums,
-                                            int64_t sums_row) {
-  const auto read = [&r](const float* p) { return whole ? load(p) : load_n(p, r.n); };
-  const auto gradient = [&](const float* p) { return grouped ? permute(read(p), r.lanes) : read(p); };
-  constexpr int together = !whole && kRegisters == 16 ? 2 : kTogether;  // the mask takes registers too
-  vf acc[B];
-#pragma GCC unroll 4
-  for (int b = 0; b < B; ++b) acc[b] = read(sums + b * sums_row);
-  const float* x = r.x + (at + outputs.first * r.stride) * r.x_pixel;
-  const float* dy = r.dy + outputs.first * r.dy_pixel;
-  int64_t i = outputs.first;
-  if (B > 1 && step == 1 && r.stride == 1) {  // neighbours read each pixel once
-    for (; i + together <= outputs.last; i += together, x += together * r.x_pixel, dy += together * r.dy_pixel) {
-      vf pixels[together + B - 1];
-#pragma GCC unroll 8
-      for (int p = 0; p < together + B - 1; ++p) pixels[p] = read(x + p * r.x_pixel);
-#pragma GCC unroll 8
-      for (int p = 0; p < together; ++p) {
-        const vf d = gradient(dy + p * r.dy_pixel);
-#pragma GCC unroll 4
-        for (int b = 0; b < B; ++b) acc[b] = fma(pixels[p + b], d, acc[b]);
-      }
-    }
-  }
-  for (; i < outputs.last; ++i, x += r.stride * r.x_pixel, dy += r.dy_pixel) {
-    const vf d = gradient(dy);
-#pragma GCC unroll 4
-    for (int b = 0; b < B; ++b) acc[b] = fma(read(x + b * step * r.x_pixel), d, acc[b]);
-  }
-#pragma GCC unroll 4
-  for (int b = 0; b < B; ++b) {
-    if (whole)
-      store(sums + b * sums_row, acc[b]);
-    else
-      store_n(sums + b * sums_row, acc[b], r.n);
-  }
-}
-
-template <int B>
-[[gnu::noinline]] void add_taps(const Row& r, int64_t at, int64_t step, Range outputs, float* sums, int64_t sums_row) {
-  if (outputs.first >= outputs.last) return;
-  if (r.grouped)
-    add_taps<B, true, false>(r, at, step, outputs, sums, sums_row);
-  else if (r.n == kLanes)
-    add_taps<B, false, true>(r, at, step, outputs, sums, sums_row);
-  else
-    add_taps<B, false, false>(r, at, step, outputs, sums, sums_row);
-}
-
-// A row of `taps` taps, `step` columns apart, the first at column `at` for output 0. Where all of them see the image
-// they go together; the outputs at the borders, where only some do, follow one tap at a time.
-void add_tap_row(const Row& r, int64_t at, int64_t step, int64_t taps, int64_t ow, float* sums, int64_t sums_row) {
-  // Outputs whose tap sees the image are found like taps: positions `stride` apart.
-  const auto outputs = [&](int64_t tap) {
-    return taps_inside(at + tap * step, at + tap * step, r.stride, ow, 0, r.cols);
-  };
-  for (int64_t t = 0; t < taps; t += kTaps) {
-    const int64_t count = min64(kTaps, taps - t);
-    const Range low = outputs(t), high = outputs(t + count - 1);
-    Range common{low.first, high.last};
-    if (common.last < common.first) common = {0, 0};
-    with_rows(count, [&](auto n) {
-      constexpr int B = decltype(n)::value;
-      if constexpr (B <= kTaps) add_taps<B>(r, at + t * step, step, common, sums + t * sums_row, sums_row);
-    });
-    for (int64_t b = 0; b < count; ++b) {
-      const Range all = outputs(t + b);
-      float* sum = sums + (t + b) * sums_row;
-      if (common.first == common.last) {
-        add_taps<1>(r, at + (t + b) * step, step, all, sum, sums_row);
-        continue;
-      }
-      add_taps<1>(r, at + (t + b) * step, step, {all.first, common.first}, sum, sums_row);
-      add_taps<1>(r, at + (t + b) * step, step, {common.last, all.last}, sum, sums_row);
-    }
-  }
-}
 
 // Whether the filter has 3x3 neighbouring taps and no output sees more than one pixel beside the image: then the sums
 // of all taps stay in registers through a band of rows, and a source pixel is read once for the three taps of a row.
+// (As many channels out as in: one mask serves both.)
 bool is_near(const Conv2d& g) {
-  return g.kh == 3 && g.kw == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 && g.dilation_w == 1 &&
-         g.pad_left <= 1 && g.ow + 1 - g.pad_left <= g.w;
+  return g.k == g.c && g.kh == 3 && g.kw == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 &&
+         g.dilation_w == 1 && g.pad_left <= 1 && g.ow + 1 - g.pad_left <= g.w;
 }
 
 // Channels of a group whose sums are taken together; lanes: of dy, for each.
@@ -239,39 +150,13 @@ void near_image(const Conv2d& g, vi heads, const float* x, int64_t pixel, const 
   }
 }
 
-void any_image(const Conv2d& g, vi heads, const float* x, int64_t pixel, const float* dy, int64_t channels,
-               float* sums) {
-  const int64_t span = conv2d_span(g), depth = g.c / g.groups;
-  for (int64_t oy = 0; oy < g.oh; ++oy) {
-    for (int64_t c = 0; c < channels; c += span) {
-      for (int64_t ky = 0; ky < g.kh; ++ky) {
-        const int64_t y = oy * g.stride_h + ky * g.dilation_h - g.pad_top;
-        if (y < 0 || y >= g.h) continue;
-        for (int64_t e = 0; e < depth; ++e) {
-          const Row row{x + y * g.w * pixel + c,
-                        dy + oy * g.ow * g.c + c,
-                        pixel,
-                        g.c,
-                        g.stride_w,
-                        g.w,
-                        min64(span, channels - c),
-                        depth > 1,
-                        heads + splat_int((int32_t)e)};
-          add_tap_row(row, -g.pad_left, g.dilation_w, g.kw, g.ow, sums + (e * g.kh + ky) * g.kw * channels + c,
-                      channels);
-        }
-      }
-    }
-  }
-}
-
 void scatter_sums(const Conv2d& g, const float* sums, int64_t c0, int64_t channels, float* partial) {
-  const int64_t taps = g.kh * g.kw, depth = g.c / g.groups;
-  if (depth == 1) return transpose_rows(sums, channels, taps, channels, partial + c0 * taps, taps);
-  for (int64_t e = 0; e < depth; ++e)
+  const int64_t taps = g.kh * g.kw, depth = g.c / g.groups, outputs = g.k / g.groups;
+  if (outputs == 1) return transpose_rows(sums, channels, taps, channels, partial + c0 * taps, taps);
+  for (int64_t e = 0; e < outputs; ++e)
     for (int64_t tap = 0; tap < taps; ++tap, sums += channels)
       for (int64_t c = 0; c < channels; ++c)
-        partial[(((c0 + c) / depth * taps + tap) * depth + c % depth) * depth + e] = sums[c];
+        partial[(((c0 + c) / depth * taps + tap) * depth + c % depth) * outputs + e] = sums[c];
 }
 
 }  // namespace
@@ -279,14 +164,14 @@ void scatter_sums(const Conv2d& g, const float* sums, int64_t c0, int64_t channe
 void depthwise_backward_weight(const Conv2dBackwardWeight& a, int64_t first_image, int64_t last_image, int64_t c0,
                                int64_t channels, float* partial, float* scratch) {
   const Conv2d& g = a.g;
-  const int64_t floats = g.kh * g.kw * (g.c / g.groups) * channels;
+  const int64_t depth = g.c / g.groups, outputs = g.k / g.groups, floats = g.kh * g.kw * outputs * channels;
   float *sums = scratch, *copy = scratch + floats;
   __builtin_memset(sums, 0, floats * sizeof(float));
   vi heads = {};
-  for (int64_t lane = 0; lane < kLanes; ++lane) heads[lane] = (int32_t)(lane - lane % (g.c / g.groups));
+  for (int64_t lane = 0; lane < kLanes; ++lane) heads[lane] = (int32_t)(lane / depth * outputs);
   for (int64_t n = first_image; n < last_image; ++n) {
     const float* x = a.x + n * g.h * g.w * g.c + (g.x_nchw ? c0 * g.h * g.w : c0);
-    const float* dy = a.dy + n * g.oh * g.ow * g.c + c0;
+    const float* dy = a.dy + n * g.oh * g.ow * g.k + c0 / depth * outputs;
     if (g.x_nchw) {
       copy_window(x, g.h, g.w, channels, true, {0, 0, g.h, g.w}, copy);
       x = copy;

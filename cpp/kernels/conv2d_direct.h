@@ -26,7 +26,7 @@ inline int64_t block_rows(int64_t n, int64_t rows, int64_t cols, int64_t work, i
   rows = max64(1, rows);
   int64_t block = max64(kTaskWork / max64(1, work), ceil_div(kTaskTiles * kMaxRows, max64(1, cols)));
   block = max64(block, n * rows / kManyTasks);
-  block = min64(block, max64(1, kScratchFloats / max64(1, floats) - halo));
+  block = min64(block, max64(max64(1, halo), kScratchFloats / max64(1, floats) - halo));  // none is copied often
   const int64_t blocks = ceil_div(rows, max64(1, block));
   return ceil_div(rows, blocks);
 }

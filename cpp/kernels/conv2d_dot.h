@@ -77,17 +77,22 @@ inline void run_dot_pass(const Pass& p, const float* source, const float* packed
   with_rows(p.outputs, [&](auto height) {
     constexpr int R = decltype(height)::value;
     if constexpr (R <= kMaxDots) {
-      constexpr int P = dot_pixels(R);
+      constexpr int P = dot_pixels(R), half = (P + 1) / 2;
       for (int64_t i = 0; i < rows; ++i) {
         const Range ty = row_taps(p, i, i);
         const float* from = source + i * p.move_h * p.source_row;
         float* to = out + i * p.out_row;
         int64_t j = 0;
-        for (; cols >= P && j < cols; j += P) {
-          j = min64(j, cols - P);  // the last tile computes some pixels once more
-          dot_tile<R, P>(p, ty, col_taps(p, j, j + P - 1), from + j * p.move_w * p.source_pixel, bias, weights,
-                         to + j * p.out_pixel);
-        }
+        const auto tiles = [&](auto pixels) __attribute__((always_inline)) {
+          constexpr int N = decltype(pixels)::value;
+          for (; cols >= N && j < cols; j += N) {
+            j = min64(j, cols - N);  // the last tile computes some pixels once more
+            dot_tile<R, N>(p, ty, col_taps(p, j, j + N - 1), from + j * p.move_w * p.source_pixel, bias, weights,
+                           to + j * p.out_pixel);
+          }
+        };
+        tiles(Rows<P>{});
+        if constexpr (half > 1) tiles(Rows<half>{});
         for (; j < cols; ++j)
           dot_tile<R, 1>(p, ty, col_taps(p, j, j), from + j * p.move_w * p.source_pixel, bias, weights,
                          to + j * p.out_pixel);

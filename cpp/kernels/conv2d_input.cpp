@@ -29,7 +29,7 @@ int64_t task_rows(const Conv2d& g) {
   const int64_t phase_rows = ceil_div(g.h, g.stride_h);
   const int64_t cols = ceil_div(g.w, g.stride_w) + halo_rows(g.pad_left, g.stride_w, g.dilation_w, g.kw);
   return block_rows(g.n, phase_rows, ceil_div(g.w, g.stride_w), g.w * g.c * group_outputs(g) * g.kh * g.kw / g.stride_w,
-                    cols * g.k, halo_rows(g.pad_top, g.stride_h, g.dilation_h, g.kh));
+                    conv2d_is_depthwise(g) ? 0 : cols * g.k, halo_rows(g.pad_top, g.stride_h, g.dilation_h, g.kh));
 }
 
 int64_t blocks_of(const Conv2d& g) { return ceil_div(ceil_div(g.h, g.stride_h), task_rows(g)); }
@@ -55,6 +55,7 @@ Window window(const Conv2d& g, int64_t first, int64_t rows) {
 int64_t scratch_floats(const Conv2dBackwardInput& a) {
   if (conv2d_winograd_side(a.g)) return winograd_input_scratch(a);
   if (is_spread(a.g)) return spread_scratch(a.g);
+  if (conv2d_is_depthwise(a.g)) return 0;
   const Window win = window(a.g, 0, task_rows(a.g));
   if (conv2d_input_algorithm(a.g) == Conv2dAlgorithm::planar) return planar_scratch(win, a.g.k, a.g.c);
   return win.rows * win.cols * a.g.k;
