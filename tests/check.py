@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import fastnn as fnn
-from fastnn.tensor import op
+from fastnn.op import op
 
 EPS = 1e-6  # step of the central differences, taken in float64
 

@@ -13,7 +13,7 @@ import pytest
 
 import fastnn as fnn
 from fastnn import ops
-from fastnn.tensor import op
+from fastnn.op import op
 
 
 def leaf(*values):

@@ -7,7 +7,8 @@ from fastnn.checkpoint import CheckpointError, load, load_metadata, load_state, 
 from fastnn.explain import Explanation, explain
 from fastnn.random import get_rng_state, manual_seed, set_rng_state
 from fastnn.streaming import Stream
-from fastnn.tensor import Parameter, Tensor, is_grad_enabled, no_grad
+from fastnn.tape import is_grad_enabled, no_grad
+from fastnn.tensor import Parameter, Tensor
 from fastnn.threads import default_num_threads, get_num_threads, set_num_threads, threads
 from fastnn.train import evaluate, fit
 from fastnn.versions import show_versions

@@ -13,7 +13,7 @@ from fastnn.nests import plain
 from fastnn.nn.listen import Heard, listening
 from fastnn.nn.mode import evaluation
 from fastnn.samples import Samples
-from fastnn.tensor import no_grad
+from fastnn.tape import no_grad
 from fastnn.untouched import untouched
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import numpy as np
 
 from fastnn import _core, nn
 from fastnn.arrays import FloatArray, channels_last
-from fastnn.tensor import Tensor, no_grad
+from fastnn.tape import no_grad
+from fastnn.tensor import Tensor
 from fastnn.threads import get_num_threads
 
 Run = Callable[[], Any]

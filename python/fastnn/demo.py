@@ -15,7 +15,7 @@ from fastnn import checkpoint, data, datasets, losses, nn, ops, optim, random, s
 from fastnn.arrays import FloatArray
 from fastnn.callbacks import Callback, LearningRate, Run
 from fastnn.nn.utils import clip_grad_norm_
-from fastnn.tensor import no_grad
+from fastnn.tape import no_grad
 from fastnn.threads import get_num_threads
 from fastnn.train import fit
 

@@ -18,7 +18,7 @@ from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.watch import Call
 from fastnn.ops.conv2d import padding_sides
-from fastnn.tensor import no_grad
+from fastnn.tape import no_grad
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)

@@ -14,7 +14,7 @@ from fastnn.means import Means
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.samples import Samples, check_axis, count_of
-from fastnn.tensor import no_grad
+from fastnn.tape import no_grad
 from fastnn.trial import call, number, training_batch, validation_batch
 
 

@@ -17,7 +17,8 @@ from fastnn.nn.seen import seen
 from fastnn.nn.state import LoadResult
 from fastnn.nn.summary import summary
 from fastnn.nn.tree import Array, joined, layers, once, own_buffers, own_parameters, own_state, walk
-from fastnn.tensor import Parameter, no_grad
+from fastnn.tape import no_grad
+from fastnn.tensor import Parameter
 
 
 class Module(Attributes):

@@ -4,7 +4,8 @@ from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, dense, laid_out, layout_of
-from fastnn.tensor import Backward, op
+from fastnn.op import op
+from fastnn.tape import Backward
 
 
 def _activation(function: str, x: Any, keep_output: bool, slope: float = 0.0) -> tuple[FloatArray, Backward]:

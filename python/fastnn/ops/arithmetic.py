@@ -9,9 +9,10 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_numbers
+from fastnn.op import op, op_not_reading
 from fastnn.ops.broadcast import operand, pointwise, pointwise_backward, sum_to
 from fastnn.ops.join import numbers
-from fastnn.tensor import Backward, op, op_not_reading
+from fastnn.tape import Backward
 
 Result = tuple[FloatArray, Backward]
 

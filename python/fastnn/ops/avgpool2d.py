@@ -4,8 +4,9 @@ from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, channels_last, pair, positive_int, require_ndim, single
+from fastnn.op import op
 from fastnn.ops.maxpool2d import check_windows
-from fastnn.tensor import Backward, op
+from fastnn.tape import Backward
 
 
 @op

@@ -3,8 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn.arrays import FloatArray, as_float32, require_ndim, single
+from fastnn.op import op
 from fastnn.ops.conv2d import conv2d
-from fastnn.tensor import Backward, op
+from fastnn.tape import Backward
 
 
 @op

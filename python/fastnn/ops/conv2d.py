@@ -6,7 +6,8 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, channels_last, image, pair, positive_int, require_ndim
-from fastnn.tensor import Backward, op
+from fastnn.op import op
+from fastnn.tape import Backward
 
 Sides = tuple[int, int, int, int]
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn.arrays import FloatArray, positive_int, single
+from fastnn.op import op
 from fastnn.ops.conv_transpose2d import conv_transpose2d, operands, output_sizes
-from fastnn.tensor import Backward, op
+from fastnn.tape import Backward
 
 
 @op

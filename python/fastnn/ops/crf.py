@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_indices, require_ndim
+from fastnn.op import looks, op
 from fastnn.ops.mse_loss import check_reduction, scaled
-from fastnn.tensor import Backward, looks, op
+from fastnn.tape import Backward
 
 IntArray = npt.NDArray[np.int64]
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_indices
+from fastnn.op import op_not_reading
 from fastnn.ops.mse_loss import check_reduction, scaled
 from fastnn.ops.softmax import log_softmax, rows_along
-from fastnn.tensor import Backward, op_not_reading
+from fastnn.tape import Backward
 
 
 def check_smoothing(label_smoothing: float) -> float:

@@ -6,8 +6,9 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, dense, laid_out, layout_of
+from fastnn.op import op
 from fastnn.random import generator
-from fastnn.tensor import Backward, op
+from fastnn.tape import Backward
 
 
 def check_probability(p: float, op: str) -> float:

@@ -6,7 +6,8 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_indices, require_ndim
-from fastnn.tensor import Backward, op
+from fastnn.op import op
+from fastnn.tape import Backward
 
 
 def row_number(padding_idx: Any, rows: int, op: str) -> int:

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import FloatArray, as_numbers
+from fastnn.op import op
 from fastnn.ops.reduction import NOT_GIVEN, Axis, Result, axis_and_keep, one_axis, rows_of
-from fastnn.tensor import Tensor, op
+from fastnn.tensor import Tensor
 
 
 class Extremes(NamedTuple):

@@ -4,8 +4,9 @@ from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray
+from fastnn.op import op
 from fastnn.ops.recurrent import Maybe, as_batch_sizes, cell, dense_layer, dense_or_none, saved, weight_list
-from fastnn.tensor import Backward, Gradients, op
+from fastnn.tape import Backward, Gradients
 
 
 @op

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_numbers, positive_int
+from fastnn.op import op
 from fastnn.ops.reduction import one_axis
-from fastnn.tensor import Backward, op
+from fastnn.tape import Backward
 
 Result = tuple[FloatArray, Backward]
 Results = tuple[tuple[FloatArray, ...], Backward]

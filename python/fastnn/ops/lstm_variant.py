@@ -5,9 +5,10 @@ from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray
+from fastnn.op import op
 from fastnn.ops.recurrent import WEIGHTS, Maybe, as_batch_sizes, dense, dense_or_none, saved
 from fastnn.ops.variant import mask, width_of
-from fastnn.tensor import Backward, Gradients, op
+from fastnn.tape import Backward, Gradients
 
 EXTRAS = ("weight_hr", "weight_peephole", "weight_norm_ih", "weight_norm_hh", "weight_norm_c", "bias_norm_c")
 ALL = len(WEIGHTS) + len(EXTRAS)  # arrays of one direction

@@ -7,8 +7,9 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32
+from fastnn.op import op
 from fastnn.ops.broadcast import sum_to
-from fastnn.tensor import Backward, op
+from fastnn.tape import Backward
 
 
 def _product(a: FloatArray, b: FloatArray) -> FloatArray:

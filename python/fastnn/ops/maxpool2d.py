@@ -4,7 +4,8 @@ from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, channels_last, pair, require_ndim, single
-from fastnn.tensor import Backward, op
+from fastnn.op import op
+from fastnn.tape import Backward
 
 Pair = tuple[int, int]
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32
-from fastnn.tensor import Backward, op_not_reading
+from fastnn.op import op_not_reading
+from fastnn.tape import Backward
 
 
 def check_reduction(reduction: str, op: str) -> str:

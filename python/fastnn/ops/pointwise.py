@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastnn.arrays import FloatArray, as_float32
+from fastnn.op import op
 from fastnn.ops.broadcast import operand, pointwise, pointwise_backward
-from fastnn.tensor import Backward, op
+from fastnn.tape import Backward
 
 Result = tuple[FloatArray, Backward]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import FloatArray, as_float32, as_indices
-from fastnn.tensor import Gradients
+from fastnn.tape import Gradients
 
 Maybe = FloatArray | None
 

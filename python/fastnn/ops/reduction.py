@@ -10,8 +10,9 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32
+from fastnn.op import op
 from fastnn.ops.broadcast import BLOCK, row_sums
-from fastnn.tensor import Backward, op
+from fastnn.tape import Backward
 
 Axis = int | tuple[int, ...] | list[int] | None
 Result = tuple[FloatArray, Backward]

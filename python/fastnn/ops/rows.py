@@ -7,7 +7,8 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_indices, as_numbers
-from fastnn.tensor import Backward, op
+from fastnn.op import op
+from fastnn.tape import Backward
 
 
 def _check(x: FloatArray, index: Any, count: int, name: str) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_numbers, channels_first, channels_last, is_channels_last
+from fastnn.op import op
 from fastnn.ops.broadcast import new, sum_to
 from fastnn.ops.reduction import one_axis
-from fastnn.tensor import Backward, op
+from fastnn.tape import Backward
 
 Result = tuple[FloatArray, Backward]
 
