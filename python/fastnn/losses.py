@@ -63,6 +63,7 @@ class Loss(NamedTuple):
     name: str
     of_batch: Callable[[Any, Any, int], tuple[Any, float | None]]
     ignore_index: int | None = None  # where it ignores targets
+    foreign: bool = False  # a function of the user's
 
 
 def resolve(loss: str | Callable[..., Any], rule: Rule, op: str) -> Loss:
@@ -79,7 +80,7 @@ def resolve(loss: str | Callable[..., Any], rule: Rule, op: str) -> Loss:
         return Loss(name, lambda o, t, n: (_ctc(layer, o, t, op), None if layer.reduction == "sum" else n))
     counted = getattr(function, "counted", None)
     ignored = getattr(function, "ignore_index", None)
-    return Loss(name, lambda o, t, n: (function(o, t), n if counted is None else counted(o, t)), ignored)
+    return Loss(name, lambda o, t, n: (function(o, t), n if counted is None else counted(o, t)), ignored, True)
 
 
 def aligned(output: Any, target: Any, op: str, name: str) -> tuple[Any, Any]:

@@ -162,7 +162,8 @@ def of_all(metric: Metric, target: Any, prediction: Any, rule: Rule, op: str) ->
     except (IndexError, TypeError, ValueError) as error:
         raise ValueError(
             f"{op}: metric {metric.name}(target, prediction), target of {described(target)}, prediction of "
-            f"{described(prediction)}, says: {error}; one of labels is written fnn.metrics.of_labels({metric.name})"
+            f"{described(prediction)}, says: {error}; one of labels, such as F1, is written fnn.metrics.of_labels({metric.name}), one of "
+            "probabilities needs a function of your own around it"
         ) from error
     if value.size != 1 or value.dtype.kind not in "fiub":
         raise ValueError(f"{op}: metric {metric.name} returned {described(value)}, expected a number")

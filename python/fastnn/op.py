@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -36,14 +35,17 @@ def _placed(parameters: list[inspect.Parameter], args: Sequence[Any], options: d
 _FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 
-def _watched(places: list[int], arrays: Sequence[Any]) -> writes.Watched | None:
-    """The arguments at ``places``, which the user can reach and a gradient may need."""
+def _watched(places: list[int] | None, arrays: Sequence[Any], options: dict[str, Any]) -> writes.Watched | None:
+    """The arguments at ``places``, which the user can reach and a gradient may need, and those given by name."""
+    reached = [arrays[i] for i in places] if places else []
+    for value in options.values():
+        if isinstance(value, (np.ndarray, Tensor)):
+            reached.append(value._array if isinstance(value, Tensor) else value)
     found = []
-    for i in places:
-        array = arrays[i]
+    for array in reached:
         dtype = array.dtype
         if (dtype is _FLOAT32 or dtype is _INT64 or dtype in (_FLOAT32, _INT64)) and array.size:
-            found.append((weakref.ref(array), writes.digest(array)))  # others are converted, so copied
+            found.append((array, writes.digest(array)))  # others are converted, so copied
     return found or None
 
 
@@ -97,7 +99,13 @@ def op(function: Callable[..., tuple[Any, Backward | None]], unread: Sequence[st
         if edges is None or backward is None:
             return tuple([computed(part, None, 0) for part in y]) if type(y) is tuple else computed(y, None, 0)
         several = type(y) is tuple
-        node = Node(name, backward, edges, len(y) if several else 1, _watched(reached, arrays) if reached else None)
+        node = Node(
+            name,
+            backward,
+            edges,
+            len(y) if several else 1,
+            _watched(reached, arrays, options) if reached or options else None,
+        )
         outputs = [computed(part, node, i) for i, part in enumerate(y)] if several else [computed(y, node, 0)]
         if reached:
             _mark_shared(outputs, reached, arrays)

@@ -8,6 +8,7 @@ its values are copied into the buffer and back in every step.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -96,6 +97,16 @@ class Optimizer:
         p._hold(data)
         return False
 
+    def _check_apart(self, guests: list[int]) -> None:
+        """Raises ValueError where two parameters have the same memory: each would undo the other's step."""
+        spans = sorted((span(self._params[i]._array), i) for i in guests)
+        for (first, i), (second, j) in itertools.pairwise(spans):
+            if second[0] < first[1]:
+                raise ValueError(
+                    f"{type(self).__name__}: parameters {i} and {j} share memory; to tie them, let both modules have "
+                    "one Parameter: b.weight = a.weight"
+                )
+
     def _move_out(self, guests: list[int]) -> None:
         """The updated values of parameters that keep their own arrays."""
         for i in guests:
@@ -145,6 +156,7 @@ class Optimizer:
         for begin, end, *_ in ranges:
             note_write(self._data, (self._address + 4 * begin, self._address + 4 * end))
         if guests:
+            self._check_apart(guests)
             try:
                 self._move_out(guests)
             except BaseException:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.arrays import positive_int, refuse
+from fastnn.arrays import as_array, positive_int, refuse
 from fastnn.tensor import Tensor
 
 Array = npt.NDArray[Any]
@@ -26,7 +26,13 @@ def as_part(value: Any, op: str, name: str) -> Part:
         return value._array
     refuse(value, op, name)
     if not isinstance(value, list) or not value:
-        return np.asarray(value)
+        array = as_array(value, op, name)
+        if array.dtype == object and not array.ndim:
+            raise TypeError(
+                f"{op}: {name} is a {type(value).__name__}, expected an array, or a tuple or list of arrays; loaders "
+                "and generators are not taken: give the arrays, or write the loop"
+            )
+        return array
     for i, item in enumerate(value):
         refuse(item, op, f"{name}[{i}]")
     if not any(isinstance(item, Tensor) or (hasattr(item, "__array__") and np.ndim(item)) for item in value):
@@ -93,6 +99,8 @@ def check_counts(parts: Sequence[Part], axes: Sequence[int], names: Sequence[str
                 hint = "; pass batch_axis=(of inputs, of targets) where they differ"
             else:
                 on = "", ""
+                if not isinstance(parts[0], list) and parts[0].ndim > 1 and parts[0].shape[1] == count:
+                    hint = f"; if axis 1 of {names[0]} is that of the samples, pass batch_axis=1"
             raise ValueError(f"{op}: {names[0]} has {first} samples{on[0]} but {name} has {count}{on[1]}{hint}")
     return count_of(parts[0], axes[0])
 

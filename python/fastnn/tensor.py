@@ -17,6 +17,15 @@ from fastnn.ownership import shows_only_itself
 from fastnn.tape import Node, add_to_leaf, backpropagate
 
 
+class Size(int):
+    """What ``Tensor.size`` is: a number to NumPy's users, a method to torch's."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+
 class Tensor(NumpyProtocol, InPlace, Operators):
     """A float32 array (``data``) that remembers how it was computed, for ``backward()``.
 
@@ -106,8 +115,11 @@ class Tensor(NumpyProtocol, InPlace, Operators):
         return self._array.ndim
 
     @property
-    def size(self) -> int:
-        return self._array.size
+    def size(self) -> Size:
+        """The number of elements, as in NumPy; called, ``x.size()`` and ``x.size(dim)``, the shape, as in torch."""
+        size = Size(self._array.size)
+        size.shape = self._array.shape
+        return size
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -155,7 +167,7 @@ class Tensor(NumpyProtocol, InPlace, Operators):
         array that was given to an op. No gradient has been added then.
         """
         if gradient is None:
-            if self.size != 1:
+            if self._array.size != 1:
                 raise ValueError(f"backward: a Tensor of shape {self.shape} needs a gradient of that shape")
             gradient = np.ones(self.shape, np.float32)
         dy = as_float32(gradient._array if isinstance(gradient, Tensor) else gradient, "backward", "gradient")

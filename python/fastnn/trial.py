@@ -67,9 +67,27 @@ def training_batch(model: Module, samples: Samples, size: int, loss: Loss, means
             raise
         value, counted = loss.of_batch(output, target, count)
         number(value, "fit", tensor=True)
+        _check_broadcast(loss, output, target, count, value.item())
         if not value.requires_grad:
             raise ValueError("fit: the loss depends on nothing that requires a gradient; are all parameters frozen?")
         _measure(samples, output, target, count, counted, means)
+
+
+def _check_broadcast(loss: Loss, output: Any, target: Any, count: int, value: float) -> None:
+    """Raises ValueError where a loss of the user's makes (N, N) of an output (N, 1) and a target (N)."""
+    if not loss.foreign or not isinstance(output, Tensor) or not isinstance(target, np.ndarray) or count < 2:
+        return
+    if output.shape != (*target.shape, 1):
+        return
+    try:
+        other = number(loss.of_batch(output, target[..., None], count)[0], "fit")
+    except Exception:
+        return  # it wants the target as it is
+    if not np.isclose(value, other, rtol=1e-4, equal_nan=True):
+        raise ValueError(
+            f"fit: the loss {loss.name} of output {output.shape} and target {target.shape} broadcasts the one over the "
+            f"other: it is {value:g}, but {other:g} for a target of the output's shape; give y as y[..., None]"
+        )
 
 
 def validation_batch(model: Module, samples: Samples, size: int, loss: Loss, means: Means) -> None:

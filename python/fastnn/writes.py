@@ -161,19 +161,15 @@ def _written_since(when: int, place: Span) -> bool:
     return False
 
 
-Watched = list[tuple[weakref.ref[Array], bytes]]  # arrays that the user can reach, and their bits at forward
+Watched = list[tuple[Array, bytes]]  # arrays that the user can reach, and their bits at forward
 
 
 def changed(backward: Callable[..., Any], when: int, watched: Watched) -> bool:
     """Whether an array that ``backward`` reads was written since the clock showed ``when``.
 
-    ``watched``: arrays that the user could reach then; one that is gone is not read either.
+    ``watched``: arrays that the user could reach then.
     """
-    others = []
-    for reference, bits in watched:
-        array = reference()
-        if array is not None and digest(array) != bits:
-            others.append(span(array))
+    others = [span(array) for array, bits in watched if digest(array) != bits]
     if when == clock and not others:
         return False
     places = [span(array) for array in saved(backward) if array.size]

@@ -178,6 +178,8 @@ def where(condition: Any, x: Any, y: Any, *, need: list[bool]) -> Result:
         raise TypeError(f"where: condition has dtype {holds.dtype}, expected bool")
     x, y = numbers((x, y), "where", ("x", "y"))
     x_shape, y_shape = x.shape, y.shape
+    if need[1] or need[2]:
+        holds = holds.copy()  # the gradient reads it
     try:
         z = np.where(holds, x, y)
     except ValueError:

@@ -22,18 +22,19 @@ class Extremes(NamedTuple):
 
 @op
 def _extreme(x: Any, name: str, axis: Axis, keepdims: bool, *, need: list[bool]) -> Result:
-    """max or min; the first one in C order gets the gradient."""
+    """max or min; equal elements share the gradient, as in torch.max(x) and torch.amax."""
     x = as_numbers(x, name, "x")
     r = rows_of(x.shape, axis, keepdims, name)
     if not r.length:
         raise ValueError(f"{name}: x has shape {x.shape}, nothing to choose from over axis {axis}")
-    choose, where = (np.maximum, np.argmax) if name == "max" else (np.minimum, np.argmin)
+    choose = np.maximum if name == "max" else np.minimum
     y = np.asarray(choose.reduce(x, axis=r.axes))
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
-        rows = np.zeros((r.count, r.length), np.float32)
-        rows[np.arange(r.count), where(r.rows(x), axis=1)] = dy.ravel()
-        return (r.back(rows),)
+        best = y.reshape(r.kept_shape)
+        chosen = (x == best) | (np.isnan(x) & np.isnan(best))
+        count = np.add.reduce(chosen, axis=r.axes, dtype=np.float32, keepdims=True)
+        return (chosen * (dy.reshape(r.kept_shape) / count),)
 
     return y.reshape(r.y_shape), backward
 
@@ -70,10 +71,11 @@ def _extremes(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: b
 
 
 def max(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Any:
-    """Largest element, of all or along one axis; nan where one is nan. The first largest gets the gradient.
+    """Largest element, of all or along one axis; nan where one is nan.
 
-    ``max(x)`` is a value; ``max(x, dim)``, as in torch, the pair (values, indices); ``max(x, axis=axis)``, as in NumPy,
-    the values alone, with ``axis`` as in sum. keepdim and errors as sum; also ValueError where there is no element.
+    ``max(x)`` is a value; ``max(x, dim)``, as in torch, the pair (values, indices) of the first largest, which gets the
+    gradient; ``max(x, axis=axis)``, as in NumPy, the values alone, with ``axis`` as in sum. Without indices, equal
+    elements share the gradient. keepdim and errors as sum; also ValueError where there is no element.
 
     >>> import fastnn as fnn
     >>> fnn.ops.max([[1.0, 5.0], [7.0, 3.0]], axis=1)

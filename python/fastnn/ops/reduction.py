@@ -157,13 +157,19 @@ def _var(x: Any, axis: Axis, keepdims: bool, correction: float, root: bool, *, n
     def backward(dy: FloatArray) -> tuple[FloatArray]:
         scale = dy.reshape(r.kept_shape) * np.float64((1 if root else 2) / freedom)
         if kept is not None:
-            scale = scale / kept
+            scale = np.where(kept == 0, 0.0, scale / kept)
         return (((x - means.reshape(r.kept_shape)) * scale).astype(np.float32),)
 
     return spread.astype(np.float32).reshape(r.y_shape), backward
 
 
-def _spread(name: str, x: Any, dim: Any, correction: Any, keepdim: bool, axis: Any, keepdims: bool) -> Any:
+def _spread(
+    name: str, x: Any, dim: Any, correction: Any, keepdim: bool, axis: Any, keepdims: bool, ddof: Any, unbiased: Any
+) -> Any:
+    given = [value for value in (correction, ddof, unbiased) if value is not None]
+    if len(given) > 1:
+        raise TypeError(f"{name}: correction, ddof and unbiased are names of one number, expected one of them")
+    correction = int(unbiased) if isinstance(unbiased, bool) else given[0] if given else None
     if isinstance(dim, bool):  # torch's older var(unbiased)
         raise TypeError(f"{name}: dim is {dim}, expected axes; write correction={int(dim)} for unbiased={dim}")
     if correction is None:
@@ -182,17 +188,20 @@ def var(
     *,
     axis: Any = NOT_GIVEN,
     keepdims: bool = False,
+    ddof: float | None = None,
+    unbiased: bool | None = None,
 ) -> Any:
     """Variance over ``dim``, or ``axis``: sum of (x - mean)**2 / (K - correction) over K elements, in float64.
 
     correction: 1 is unbiased for a sample, 0 is the variance of the elements themselves. Default None: 1, as
-    torch.var, but 0 where ``axis`` is given, as numpy.var. nan where K <= correction. keepdim and errors as sum.
+    torch.var, but 0 where ``axis`` is given, as numpy.var. NumPy's name for it, ddof, and torch's older unbiased=True
+    or False are taken too. nan where K <= correction. keepdim and errors as sum.
 
     >>> import fastnn as fnn
     >>> float(fnn.ops.var([1.0, 2.0, 3.0])), round(float(fnn.ops.var([1.0, 2.0, 3.0], axis=0)), 4)
     (1.0, 0.6667)
     """
-    return _spread("var", x, dim, correction, keepdim, axis, keepdims)
+    return _spread("var", x, dim, correction, keepdim, axis, keepdims, ddof, unbiased)
 
 
 def std(
@@ -203,13 +212,15 @@ def std(
     *,
     axis: Any = NOT_GIVEN,
     keepdims: bool = False,
+    ddof: float | None = None,
+    unbiased: bool | None = None,
 ) -> Any:
     """Standard deviation over ``dim``, or ``axis``: the square root of var, with the same arguments.
 
-    The gradient is infinite or nan where all elements are equal.
+    The gradient is 0 where all elements are equal, as in torch.
 
     >>> import fastnn as fnn
     >>> float(fnn.ops.std([1.0, 2.0, 3.0]))
     1.0
     """
-    return _spread("std", x, dim, correction, keepdim, axis, keepdims)
+    return _spread("std", x, dim, correction, keepdim, axis, keepdims, ddof, unbiased)
