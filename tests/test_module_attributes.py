@@ -196,3 +196,21 @@ def test_a_models_own_names_do_not_disturb():
     model = nn.Sequential(Named(), nn.BatchNorm1d(2), nn.ReLU())
     assert list(model.state_dict())[:2] == ["0._layers.weight", "0._layers.bias"]
     assert copy.deepcopy(model).predict(np.ones((3, 2))).shape == (3, 2)
+
+
+def test_modules_deep_in_collections_and_in_the_class():
+    import collections
+    import types
+
+    for value in (
+        [[[nn.Linear(1, 1)]]],
+        collections.deque([nn.Linear(1, 1)]),
+        frozenset([nn.Linear(1, 1)]),
+        types.MappingProxyType({"a": nn.Linear(1, 1)}),
+        collections.UserList([nn.Linear(1, 1)]),
+    ):
+        module = nn.Identity()
+        with pytest.raises(TypeError, match="would not be trained or saved"):
+            module.layers = value
+    with pytest.raises(TypeError, match="set it in __init__"):
+        type("Net", (nn.Module,), {"layer": nn.Linear(1, 1)})

@@ -70,18 +70,30 @@ def test_gradients_in_any_layout(rng):
             grads.append(t.grad)
         assert np.array_equal(grads[1], grads[0])
         assert np.array_equal(grads[2], grads[0])
-        assert np.array_equal(grads[0].sum((2, 3)), dy * (20 if name == "sum" else 1))
+        assert np.allclose(grads[0].sum((2, 3)), dy * (20 if name == "sum" else 1))
 
 
-def test_the_first_of_several_gets_the_gradient():
+def test_equal_elements():
+    """With indices the first largest gets the gradient, as it is the one that is named; without, they share it."""
     x = fnn.Tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]], requires_grad=True)
     x.max(1).values.sum().backward()
     assert np.array_equal(x.grad, [[0, 1, 0], [1, 0, 0]])
-    x.grad = None
-    x.min().backward()
-    assert np.array_equal(x.grad, [[1, 0, 0], [0, 0, 0]])
+    for reduce, want in (
+        (lambda: x.min(), [[1, 0, 0], [0, 0, 0]]),
+        (lambda: x.max(), [[0, 0.5, 0.5], [0, 0, 0]]),
+        (lambda: x.max(axis=1).sum(), [[0, 0.5, 0.5], [1 / 3, 1 / 3, 1 / 3]]),
+    ):
+        x.grad = None
+        reduce().backward()
+        assert np.allclose(x.grad, want)
     assert np.isnan(ops.max([1, np.nan, 2]))
     assert np.isnan(ops.min([[1, np.nan, 2]], axis=1)).all()
+
+
+def test_the_spread_of_equal_elements_has_no_gradient():
+    x = fnn.Tensor(np.ones((4, 3)), requires_grad=True)
+    x.std(0).sum().backward()
+    assert np.array_equal(x.grad, np.zeros((4, 3)))
 
 
 def test_argmax(rng):

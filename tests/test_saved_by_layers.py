@@ -87,3 +87,51 @@ def test_a_generator_and_a_critic_take_turns():
         critic(fake).mean().backward()
         optimizers[0].step()
     assert all(p.grad is not None for p in generator.parameters())
+
+
+class Net(nn.Module):
+    """A layer inside a model of the user's."""
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def forward(self, *inputs):
+        return self.layer(*inputs)
+
+
+VIEWS = {
+    "whole": lambda a: (a.copy(),) * 2,
+    "slice": lambda a: (lambda b: (b, b[: len(a)]))(np.concatenate([a, a])),
+    "all": lambda a: (lambda b: (b, b[:]))(a.copy()),
+    "reshaped": lambda a: (lambda b: (b, b.reshape(a.shape)))(a.copy().reshape(-1)),
+    "transposed": lambda a: (lambda b: (b, b.T))(np.ascontiguousarray(a.T)),
+    "tensor": lambda a: (lambda b: (b, fnn.Tensor(b) if a.dtype.kind == "f" else b))(a.copy()),
+}
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "in a model"])
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", TRAINED)
+def test_an_input_buffer_that_is_filled_again(name, view, inside):
+    """Whatever view of the buffer the layer was given, and through whatever model."""
+    build, inputs = LAYERS[name]
+    results = []
+    for again in (False, True):
+        fnn.manual_seed(1)
+        layer, (first, *rest) = build(), inputs(np.random.default_rng(0))
+        buffer, seen = VIEWS[view](first)
+        outputs = _outputs((Net(layer) if inside else layer)(seen, *rest))
+        draw = np.random.default_rng(2).standard_normal
+        total = sum((o * draw(o.shape).astype(np.float32)).sum() for o in outputs)
+        if again:
+            buffer[...] = 0 if buffer.dtype.kind == "i" else 0.25
+        try:
+            total.backward()
+        except RuntimeError as error:
+            assert again
+            assert "written since" in str(error)  # noqa: PT017
+            return
+        results.append([p.grad for p in layer.parameters()])
+    for one, other in zip(*results, strict=True):
+        assert (one is None) == (other is None)
+        assert one is None or np.array_equal(one, other)

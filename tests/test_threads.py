@@ -203,3 +203,40 @@ def test_threads_are_put_back():
     with pytest.raises(KeyError), fnn.threads(3):
         raise KeyError
     assert fnn.get_num_threads() == 2
+
+
+def test_gradients_of_one_model_from_several_threads():
+    """Each thread goes back through its own graph; what they add to the shared parameters is all there."""
+    model, x = fnn.nn.Linear(64, 128), np.ones((4, 64), np.float32)
+    for _ in range(30):
+        losses, together = [model(x).sum() for _ in range(4)], threading.Barrier(4)
+
+        def back(loss, together=together):
+            together.wait()
+            loss.backward()
+
+        workers = [threading.Thread(target=back, args=(loss,)) for loss in losses]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert np.all(model.weight.grad == 16)
+        model.zero_grad()
+
+
+def test_one_no_grad_object_in_two_threads():
+    guard, entered, leave = fnn.no_grad(), threading.Event(), threading.Event()
+
+    def other():
+        with fnn.no_grad(), guard:
+            entered.set()
+            leave.wait()
+
+    worker = threading.Thread(target=other)
+    with guard:
+        worker.start()
+        entered.wait()
+    assert fnn.is_grad_enabled()
+    leave.set()
+    worker.join()
+    assert fnn.is_grad_enabled()

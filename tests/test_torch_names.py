@@ -180,3 +180,23 @@ def test_integers_that_are_moved_stay_integers(name, dtype):
         assert op([big, big]).ravel()[0] == 2**53 + 1
     mixed = ops.cat([x, np.ones((1, 3), np.float32)])
     assert mixed.dtype == np.float32
+
+
+def test_size_is_a_number_and_a_method():
+    """x.size in NumPy, x.size() and x.size(0) in torch."""
+    x = fnn.Tensor(np.zeros((2, 3)))
+    assert x.size == 6
+    assert x.size() == (2, 3)
+    assert x.size(0) == 2
+    assert x.size(-1) == 3
+    assert x.reshape(x.size(0), -1).shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", ["std", "var"])
+def test_other_names_of_the_correction(name):
+    x = fnn.Parameter(X)
+    for options, ddof in (({"unbiased": False}, 0), ({"unbiased": True}, 1), ({"ddof": 1}, 1), ({"ddof": 0}, 0)):
+        assert np.allclose(getattr(x, name)(1, **options).data, getattr(X, name)(1, ddof=ddof))
+        assert np.allclose(getattr(x, name)(axis=1, **options).data, getattr(X, name)(1, ddof=ddof))
+    with pytest.raises(TypeError, match="names of one number"):
+        getattr(x, name)(1, correction=1, ddof=0)

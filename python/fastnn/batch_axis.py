@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastnn import random
 from fastnn.joining import following
 from fastnn.nests import plain
 from fastnn.nn.listen import Heard, listening
 from fastnn.nn.mode import evaluation
 from fastnn.samples import Samples
 from fastnn.tape import no_grad
-from fastnn.untouched import untouched
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module
@@ -23,16 +24,30 @@ _TWO, _THREE = (0, 1), (0, 1, 1)  # a sample twice: what depends on the longest 
 
 
 class Measured(NamedTuple):
-    """Outputs and calls of recurrent layers for two and for three samples."""
+    """Outputs and calls of recurrent layers for two and for three samples, and the model that was run."""
 
     outputs: tuple[Any, Any]
     heard: tuple[list[Heard], list[Heard]]
+    model: Module
+
+
+def stand_in(model: Module) -> Module:
+    """A copy of a model that may keep something from one call to the next, as classes of the user's may.
+
+    The model itself where it has none, or cannot be copied.
+    """
+    if all(type(module).__module__.partition(".")[0] == "fastnn" for module in model.modules()):
+        return model
+    try:
+        return copy.deepcopy(model)
+    except Exception:
+        return model
 
 
 @contextmanager
 def quietly(model: Module) -> Iterator[None]:
-    """Evaluation without recording that leaves no trace, not in the random numbers either."""
-    with untouched(model), evaluation(model), no_grad():
+    """Evaluation without recording, which the random numbers do not notice."""
+    with random.using(np.random.default_rng(0)), evaluation(model), no_grad():
         yield
 
 
@@ -47,12 +62,16 @@ def is_recurrent(model: Module) -> bool:
 
 def measure(model: Module, samples: Samples) -> Measured:
     """Runs the model on two samples and on three."""
-    outputs, heard = [], []
+    outputs, heard, trial = [], [], stand_in(model)
+    kept = [] if trial is model else [(module, dict(vars(module))) for module in trial.modules()]
     for places in (_TWO, _THREE):
-        with quietly(model), listening() as notes:
-            outputs.append(plain(model(*samples.picked(places))))
+        with quietly(trial), listening() as notes:
+            outputs.append(plain(trial(*samples.picked(places))))
         heard.append(notes)
-    return Measured((outputs[0], outputs[1]), (heard[0], heard[1]))
+        for module, attributes in kept:
+            vars(module).clear()
+            vars(module).update(attributes)
+    return Measured((outputs[0], outputs[1]), (heard[0], heard[1]), trial)
 
 
 def _named(model: Module, layer: Module) -> str:
@@ -74,7 +93,7 @@ def _lengths(notes: list[Heard], layer: Module) -> list[int | None]:
     return sorted(set(runs), key=lambda steps: -1 if steps is None else steps)
 
 
-def check_not_time(model: Module, measured: Measured, samples: Samples, op: str) -> None:
+def check_not_time(measured: Measured, samples: Samples, op: str) -> None:
     """Raises ValueError where a recurrent layer takes more steps for more samples: it reads them as time."""
     few, many = measured.heard
     axis = samples.axes[0]
@@ -82,7 +101,7 @@ def check_not_time(model: Module, measured: Measured, samples: Samples, op: str)
         before, after = _lengths(few, note.layer), _lengths(many, note.layer)
         if before == after:
             continue
-        name = _named(model, note.layer)
+        name = _named(measured.model, note.layer)
         if note.alone:
             raise ValueError(
                 f"{op}: {name} gets one sequence without a batch axis, and cut along axis {axis} of x its steps would "
@@ -111,7 +130,7 @@ def check(model: Module, samples: Samples, op: str) -> None:
             f"{op}: tried on 2 samples, cut along axis {samples.axes[0]} of x to see what the model reads as time, it "
             f"says: {error} (batch_axis=... says where samples lie, and saves the trial)"
         ) from error
-    check_not_time(model, measured, samples, op)
+    check_not_time(measured, samples, op)
     axis = following(*measured.outputs)
     if not samples.targets or not isinstance(axis, int) or axis in (-1, samples.target_axis):
         return

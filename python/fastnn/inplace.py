@@ -29,6 +29,13 @@ def _references(x: Any) -> int:
 def _write(x: Any, key: Any, value: Any) -> None:
     if not x._array.flags.writeable:
         raise ValueError(f"the Tensor of shape {x.shape} shows memory that may only be read; write x = x + y")
+    kind = np.asarray(value).dtype.kind
+    if (
+        x._array.dtype.kind in "iub"
+        and kind == "f"
+        and not np.array_equal(np.asarray(value).astype(x._array.dtype), value)
+    ):
+        raise TypeError(f"the Tensor of dtype {x.dtype} cannot hold the result; write x = x / y, not x /= y")
     x._array[key] = value
     writes.note_write(x._array)
 

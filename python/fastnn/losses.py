@@ -93,7 +93,7 @@ def aligned(output: Any, target: Any, op: str, name: str) -> tuple[Any, Any]:
             if part.shape[:1] != own.shape[:1]:
                 raise ValueError(f"{op}: output {i} has shape {tuple(part.shape)} but target {i} has {own.shape}")
         return ops.concatenate(output), np.concatenate(wanted)
-    if isinstance(output, (tuple, list, dict)) or output is None:
+    if not hasattr(output, "shape"):
         raise ValueError(
             f"{op}: {name!r} takes one output, but the model returns {described(output)}; the target has "
             f"{described(target)}; pass loss=a function of both, or return only what the loss needs"

@@ -10,7 +10,7 @@ import numpy as np
 from fastnn.classes import Rule
 from fastnn.losses import Loss, aligned
 from fastnn.metrics import Metric, of_all
-from fastnn.nests import plain
+from fastnn.nests import mapped, plain
 from fastnn.samples import axis_of
 
 
@@ -45,7 +45,7 @@ class Means:
             return
         arrays = plain(output)
         if len(self.sums) < len(self.metrics):
-            self.kept.append(Kept(arrays, target, samples))
+            self.kept.append(Kept(mapped(arrays, np.copy), target, samples))  # a model may use its memory again
         for metric in self.metrics:
             if metric.of_batch is not None:
                 part = metric.of_batch(*aligned(arrays, target, self.op, metric.name), self.rule)

@@ -159,11 +159,11 @@ def of_all(metric: Metric, target: Any, prediction: Any, rule: Rule, op: str) ->
         prediction = fitted(prediction, target.shape)
     try:
         value = np.asarray(metric.of_all(target, prediction, rule))
-    except (IndexError, TypeError, ValueError) as error:
+    except Exception as error:
         raise ValueError(
             f"{op}: metric {metric.name}(target, prediction), target of {described(target)}, prediction of "
-            f"{described(prediction)}, says: {error}; one of labels, such as F1, is written fnn.metrics.of_labels({metric.name}), one of "
-            "probabilities needs a function of your own around it"
+            f"{described(prediction)}, says: {error}; a metric of labels, such as F1, is written "
+            f"fnn.metrics.of_labels({metric.name}), one of probabilities needs a function of your own around it"
         ) from error
     if value.size != 1 or value.dtype.kind not in "fiub":
         raise ValueError(f"{op}: metric {metric.name} returned {described(value)}, expected a number")

@@ -45,7 +45,7 @@ def _squeeze(a: Any, axis: int | None = None) -> Any:
 
 
 def _where(condition: Any, *choices: Any) -> Any:
-    return fastnn.ops.where(condition, *choices) if choices else np.nonzero(_arrays(condition))
+    return fastnn.ops.where(condition, *choices) if choices else np.nonzero(_arrays(condition, look=True))
 
 
 def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
@@ -142,7 +142,6 @@ LOOKS = frozenset(
         np.count_nonzero,
         np.empty_like,
         np.flatnonzero,
-        np.full_like,
         np.isclose,
         np.may_share_memory,
         np.ndim,
@@ -157,14 +156,14 @@ LOOKS = frozenset(
 )
 
 
-def _arrays(value: Any) -> Any:
-    """``value`` with the arrays of Tensors in their place."""
+def _arrays(value: Any, look: bool = False) -> Any:
+    """``value`` with the arrays of Tensors in their place; NumPy may write to them and give views, unless it looks."""
     if isinstance(value, NumpyProtocol):
-        return value._array
+        return value._array if look else value.data
     if isinstance(value, (tuple, list)):
-        return type(value)([_arrays(part) for part in value])
+        return type(value)([_arrays(part, look) for part in value])
     if isinstance(value, dict):
-        return {name: _arrays(part) for name, part in value.items()}
+        return {name: _arrays(part, look) for name, part in value.items()}
     return value
 
 
@@ -202,6 +201,7 @@ class NumpyProtocol:
 
     __slots__ = ()
     _array: npt.NDArray[Any]
+    data: Any
     requires_grad: bool
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
@@ -210,22 +210,24 @@ class NumpyProtocol:
                 "a Tensor that requires a gradient does not become an array by itself, because the gradient would be "
                 "lost: join Tensors by fastnn.ops.stack or cat, fill buffers with t.detach(), ask for t.numpy()"
             )
-        return np.array(self._array, dtype=dtype, copy=copy)
+        return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         out = kwargs.get("out")
         if method == "__call__" and ufunc in UFUNCS and not kwargs:
             return UFUNCS[ufunc](*inputs)
-        if mode.recording and ufunc not in LOOKING_UFUNCS and _recorded((inputs, kwargs)):
+        look = ufunc in LOOKING_UFUNCS and method == "__call__"
+        if mode.recording and not look and _recorded((inputs, kwargs)):
             raise _graph_lost(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
         if out is not None and any(isinstance(part, NumpyProtocol) for part in out):
             raise TypeError(f"np.{ufunc.__name__}: out is a Tensor, expected an array; write x += y, or t.data")
-        return getattr(ufunc, method)(*_arrays(inputs), **_arrays(kwargs))
+        return getattr(ufunc, method)(*_arrays(inputs, look), **_arrays(kwargs, look))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = function.__name__
         if function in FUNCTIONS and kwargs.get("out") is None:
             return _by_op(function, name, args, kwargs)
-        if mode.recording and function not in LOOKS and _recorded((args, kwargs)):
+        look = function in LOOKS
+        if mode.recording and not look and _recorded((args, kwargs)):
             raise _graph_lost(name)
-        return function(*_arrays(args), **_arrays(kwargs))
+        return function(*_arrays(args, look), **_arrays(kwargs, look))

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fastnn import writes
+from fastnn.arrays import as_array
 from fastnn.tape import Backward, Edge, Node
 from fastnn.tape import mode as _mode
 from fastnn.tensor import Tensor, computed
@@ -32,6 +33,7 @@ def _placed(parameters: list[inspect.Parameter], args: Sequence[Any], options: d
     return placed
 
 
+_NO_MEMORY = frozenset((bool, float, int, list, str, tuple, type(None)))
 _FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 
@@ -88,7 +90,9 @@ def op(function: Callable[..., tuple[Any, Backward | None]], unread: Sequence[st
                     if not value._exposed:
                         continue
             elif not isinstance(value, np.ndarray):
-                continue
+                if type(value) in _NO_MEMORY or not (hasattr(value, "__array__") or isinstance(value, memoryview)):
+                    continue
+                arrays[i] = as_array(value, name, parameters[i].name if i < places else f"argument {i}")
             if i < places and not read[i]:
                 continue
             if reached is None:
@@ -99,13 +103,8 @@ def op(function: Callable[..., tuple[Any, Backward | None]], unread: Sequence[st
         if edges is None or backward is None:
             return tuple([computed(part, None, 0) for part in y]) if type(y) is tuple else computed(y, None, 0)
         several = type(y) is tuple
-        node = Node(
-            name,
-            backward,
-            edges,
-            len(y) if several else 1,
-            _watched(reached, arrays, options) if reached or options else None,
-        )
+        watched = _watched(reached, arrays, options) if reached or options else None
+        node = Node(name, backward, edges, len(y) if several else 1, watched)
         outputs = [computed(part, node, i) for i, part in enumerate(y)] if several else [computed(y, node, 0)]
         if reached:
             _mark_shared(outputs, reached, arrays)
@@ -123,8 +122,9 @@ def op_not_reading(*names: str) -> Callable[[Callable[..., tuple[Any, Backward |
 def _mark_shared(outputs: list[Tensor], reached: list[int], arrays: Sequence[Any]) -> None:
     """Marks the outputs that show memory of an argument that the user can reach."""
     for output in outputs:
-        if output._array.base is not None:
-            output._exposed = any(np.may_share_memory(output._array, arrays[i]) for i in reached)
+        array = output._array
+        if array.base is not None or any(array is arrays[i] for i in reached):
+            output._exposed = any(np.may_share_memory(array, arrays[i]) for i in reached)
 
 
 def looks(function: Callable[..., Answer]) -> Callable[..., Answer]:

@@ -127,6 +127,11 @@ class Operators:
     # Reductions: by position or dim as torch's, axis and keepdims as NumPy's; see fastnn.ops
 
     def sum(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+        if self._array.dtype.kind in "iub":  # exact, as the op's float32 is not
+            axis, keep = options.get("axis", dim), keepdim or options.get("keepdims", False)
+            return fastnn.tensor.wrapped(
+                np.asarray(np.sum(self._array, axis=None if axis == () else axis, keepdims=keep))
+            )
         return fastnn.ops.sum(self, dim, keepdim, **options)
 
     def mean(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:

@@ -99,7 +99,7 @@ class Optimizer:
 
     def _check_apart(self, guests: list[int]) -> None:
         """Raises ValueError where two parameters have the same memory: each would undo the other's step."""
-        spans = sorted((span(self._params[i]._array), i) for i in guests)
+        spans = sorted((span(p._array), i) for i, p in enumerate(self._params) if i in guests or p._exposed)
         for (first, i), (second, j) in itertools.pairwise(spans):
             if second[0] < first[1]:
                 raise ValueError(
@@ -125,6 +125,8 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float) -> None:
+        for group in self.param_groups:
+            self._check({**group, "lr": value})
         for group in self.param_groups:
             group["lr"] = value
 
@@ -246,6 +248,10 @@ class Optimizer:
 def _groups(params: Iterable[Any], defaults: dict[str, Any], name: str) -> list[dict[str, Any]]:
     if isinstance(params, Tensor):
         raise TypeError(f"{name}: params is a Tensor, expected a list of them")
+    if hasattr(params, "parameters"):
+        raise TypeError(
+            f"{name}: params is a {type(params).__name__}, expected its parameters: write model.parameters()"
+        )
     given = list(params)
     groups = given if given and isinstance(given[0], dict) else [{"params": given}]
     seen: set[int] = set()

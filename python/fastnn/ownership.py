@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fastnn.arrays import FloatArray
 
@@ -34,3 +36,12 @@ _OWNER_ALONE = _owner_references(np.empty((1, 1), np.float32)[0])
 def shows_only_itself(gradient: FloatArray) -> bool:
     """Whether ``gradient`` owns its memory, or is the only view of an array that nobody refers to."""
     return _owner_references(gradient) <= _OWNER_ALONE
+
+
+def belongs_to_itself(array: npt.NDArray[Any]) -> bool:
+    """Whether no other array and no other object (bytes, a mapped file, a tensor of another library) has its memory."""
+    base: Any = array.base
+    while isinstance(base, np.ndarray):
+        base = base.base
+    ours = base is None or type(base).__name__ == "PyCapsule"  # a block of the cache
+    return ours and shows_only_itself(array)

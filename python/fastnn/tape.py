@@ -7,6 +7,7 @@ without the garbage collector.
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ Backward = Callable[..., Gradients]
 
 class _Mode(threading.local):
     recording = True
+    before: Any = None  # what was set outside, (recording, what was set outside of that)
 
 
 mode = _Mode()
@@ -43,15 +45,12 @@ class no_grad:  # noqa: N801  (the field's name)
     False
     """
 
-    def __init__(self) -> None:
-        self._before: list[bool] = []  # one object may be entered several times
-
     def __enter__(self) -> None:
-        self._before.append(mode.recording)
+        mode.before = (mode.recording, mode.before)  # of the thread: one object may be entered in several
         mode.recording = False
 
     def __exit__(self, *exc: object) -> None:
-        mode.recording = self._before.pop()
+        mode.recording, mode.before = mode.before
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -82,14 +81,14 @@ class Node:
         self.watched = watched
         self.when = writes.clock
 
-    def check(self) -> None:
+    def check(self, recent: writes.Recent) -> None:
         """Raises RuntimeError where there is no way back any more, or it would lead through other values."""
         if self.backward is None:
             raise RuntimeError(
                 f"backward: the graph through {self.name} was used before; compute the output again, or, where it is "
                 "the state of a recurrent network, detach() it"
             )
-        if writes.changed(self.backward, self.when, self.watched or []):
+        if writes.changed(self.backward, self.when, self.watched or [], recent):
             raise RuntimeError(
                 f"backward: a value that {self.name} saved for its gradient was written since (by an optimizer's step, "
                 "load_state_dict or in place); call backward() before that, or compute the output again after it"
@@ -99,21 +98,37 @@ class Node:
 Edge: TypeAlias = "tuple[Node, int] | Tensor"
 
 
+_adding = threading.Lock()  # threads that go back through one model add to the same leaves
+
+
+def _after_fork() -> None:
+    """Another thread may have held the lock, which it never gives back in the child."""
+    global _adding
+    _adding = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 def add_to_leaf(leaf: Tensor, gradient: FloatArray, alone: bool = False) -> None:
     """Adds to ``leaf.grad``. A first gradient is copied, unless it is ``alone``: nobody else has or will have it."""
     if gradient.shape != leaf.shape:
         raise RuntimeError(
-            f"backward: an op gave a gradient of shape {gradient.shape} for a Tensor of shape {leaf.shape}"
+            f"backward: a gradient of shape {gradient.shape} for a Tensor of shape {leaf.shape}; did it get data of "
+            "another shape since?"
         )
-    if leaf._grad is not None:
-        np.add(leaf._grad, gradient, out=leaf._grad)
-        return
-    if alone and leaf._home is None and shows_only_itself(gradient):
-        leaf._grad, leaf._lent = gradient, False
-        return
-    leaf._lent = leaf._home is not None
-    leaf._grad = empty_like(gradient) if leaf._home is None else leaf._home
-    np.copyto(leaf._grad, gradient)
+    with _adding:
+        if leaf._grad is not None:
+            np.add(leaf._grad, gradient, out=leaf._grad)
+            return
+        if alone and leaf._home is None and shows_only_itself(gradient):
+            leaf._grad, leaf._lent = gradient, False
+            return
+        home = leaf._home if leaf._home is not None and leaf._home.shape == gradient.shape else None
+        total = empty_like(gradient) if home is None else home
+        np.copyto(total, gradient)
+        leaf._grad, leaf._lent = total, home is not None
 
 
 def _topological(root: Node) -> list[Node]:
@@ -139,9 +154,11 @@ def backpropagate(root: Node, index: int, gradient: FloatArray) -> None:
     pending[id(root)][index] = gradient
     owned: set[int] = set()  # ids of sums made here, which may be added to in place
     order = _topological(root)
+    recent: writes.Recent | None = None
     for node in order:  # all of them before the first gradient is written
         if node.backward is None or node.watched or node.when != writes.clock:
-            node.check()
+            recent = recent or writes.Recent(min([other.when for other in order]))
+            node.check(recent)
     for node in order:
         dys = pending.pop(id(node), None)
         if dys is None:

@@ -13,7 +13,7 @@ from fastnn.arrays import FloatArray, as_float32
 from fastnn.inplace import InPlace
 from fastnn.numpy_protocol import NumpyProtocol
 from fastnn.operators import Operators
-from fastnn.ownership import shows_only_itself
+from fastnn.ownership import belongs_to_itself
 from fastnn.tape import Node, add_to_leaf, backpropagate
 
 
@@ -58,7 +58,7 @@ class Tensor(NumpyProtocol, InPlace, Operators):
         kept = sys.getrefcount(data) > self._alone
         array = as_float32(data, type(self).__name__, "data")
         self._array = array
-        self._exposed = array is data and (kept or not shows_only_itself(array))  # others may write to it
+        self._exposed = (array is data and kept) or not belongs_to_itself(array)  # others may write to it
         self.requires_grad = bool(requires_grad)
         self._grad: FloatArray | None = None
         self._node: Node | None = None
@@ -87,7 +87,7 @@ class Tensor(NumpyProtocol, InPlace, Operators):
     def _expose(self) -> None:
         """From now on somebody else may write to the array."""
         self._exposed = True
-        if self.requires_grad:
+        if self.requires_grad or not belongs_to_itself(self._array):
             writes.note_shown(self._array)
 
     @property
@@ -104,6 +104,8 @@ class Tensor(NumpyProtocol, InPlace, Operators):
             grad = as_float32(grad, "Tensor", "grad")
             if grad.shape != self._array.shape:
                 raise ValueError(f"Tensor: grad has shape {grad.shape}, the Tensor has {self._array.shape}")
+            if not grad.flags.writeable:  # the next gradient is added to it
+                grad = grad.copy()
         self._grad, self._lent = grad, False
 
     @property
@@ -190,7 +192,7 @@ class Parameter(Tensor):
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         kept = sys.getrefcount(data) > self._alone
         super().__init__(data, requires_grad)
-        self._exposed = self._array is data and (kept or not shows_only_itself(self._array))
+        self._exposed = (self._array is data and kept) or not belongs_to_itself(self._array)
 
 
 def _measure(kind: type[Tensor]) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from typing import Any
 
 import numpy as np
 
-from fastnn.batch_axis import quietly
+from fastnn import random
+from fastnn.batch_axis import quietly, stand_in
 from fastnn.losses import Loss
 from fastnn.means import Means, joined
 from fastnn.metrics import of_all
@@ -16,7 +18,6 @@ from fastnn.nn.module import Module
 from fastnn.nn.normalization import _BatchNorm
 from fastnn.samples import Samples, taken
 from fastnn.tensor import Tensor
-from fastnn.untouched import untouched
 
 
 def number(loss: Any, op: str, tensor: bool = False) -> float:
@@ -50,27 +51,42 @@ def call(model: Module, samples: Samples, inputs: tuple[Any, ...], op: str) -> A
 
 
 def training_batch(model: Module, samples: Samples, size: int, loss: Loss, means: Means, drop_last: bool) -> None:
-    """Runs one batch as training would, of the smallest size there will be."""
+    """Runs one batch as training would, of the smallest size there will be, on a copy of the model.
+
+    A model that cannot be copied is not tried.
+    """
     last = samples.count % size
     count = last if last and not drop_last else min(size, samples.count)
-    with untouched(model):
-        model.train()
-        inputs, target = samples.first(count)
-        try:
-            output = call(model, samples, inputs, "fit")
-        except ValueError as error:
-            if count == 1 and any(isinstance(module, _BatchNorm) for module in model.modules()):
-                raise ValueError(
-                    f"fit: one sample, the last batch of {samples.count} in batches of {size}, cannot be normalised: "
-                    f"{error}; pass drop_last=True or another batch_size"
-                ) from error
-            raise
-        value, counted = loss.of_batch(output, target, count)
-        number(value, "fit", tensor=True)
-        _check_broadcast(loss, output, target, count, value.item())
-        if not value.requires_grad:
-            raise ValueError("fit: the loss depends on nothing that requires a gradient; are all parameters frozen?")
-        _measure(samples, output, target, count, counted, means)
+    try:
+        model = copy.deepcopy(model)
+    except Exception:
+        return
+    state = np.random.get_state()  # noqa: NPY002  (of a forward that uses it)
+    try:
+        with random.using(np.random.default_rng(0)):
+            _train_once(model, samples, count, size, loss, means)
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+def _train_once(model: Module, samples: Samples, count: int, size: int, loss: Loss, means: Means) -> None:
+    model.train()
+    inputs, target = samples.first(count)
+    try:
+        output = call(model, samples, inputs, "fit")
+    except ValueError as error:
+        if count == 1 and any(isinstance(module, _BatchNorm) for module in model.modules()):
+            raise ValueError(
+                f"fit: one sample, the last batch of {samples.count} in batches of {size}, cannot be normalised: "
+                f"{error}; pass drop_last=True or another batch_size"
+            ) from error
+        raise
+    value, counted = loss.of_batch(output, target, count)
+    number(value, "fit", tensor=True)
+    _check_broadcast(loss, output, target, count, value.item())
+    if not value.requires_grad:
+        raise ValueError("fit: the loss depends on nothing that requires a gradient; are all parameters frozen?")
+    _measure(samples, output, target, count, counted, means)
 
 
 def _check_broadcast(loss: Loss, output: Any, target: Any, count: int, value: float) -> None:
@@ -93,6 +109,7 @@ def _check_broadcast(loss: Loss, output: Any, target: Any, count: int, value: fl
 def validation_batch(model: Module, samples: Samples, size: int, loss: Loss, means: Means) -> None:
     """Runs one batch as validation would. Raises ValueError where that fails."""
     count = min(size, samples.count)
+    model = stand_in(model)
     with quietly(model):
         inputs, target = samples.first(count)
         shapes = ", ".join([described(part) for part in samples.inputs])

@@ -9,7 +9,10 @@ to say it; it is looked up only where something was written at all.
 
 from __future__ import annotations
 
+import bisect
+import ctypes
 import functools
+import itertools
 import os
 import threading
 import types
@@ -34,6 +37,16 @@ class _Shown(NamedTuple):
     when: int
     array: weakref.ref[Array]
     digest: bytes
+
+    def now(self, place: Span) -> bytes | None:
+        """Its bits now, also where only a view of it is left; None where they cannot be told."""
+        array = self.array()
+        if array is not None:
+            return digest(array)
+        size = (place[1] - place[0]) // 4  # the block is known, so its memory is there
+        memory = np.ctypeslib.as_array((ctypes.c_float * size).from_address(place[0]))
+        bits = digest(memory)
+        return bits if len(bits) == len(self.digest) else None
 
 
 class _Block(NamedTuple):
@@ -108,10 +121,14 @@ def note_write(array: Array, place: Span | None = None) -> None:
 def note_shown(array: Array) -> None:
     """The user gets ``array``, and may write to it from now on."""
     global clock
-    bits = digest(array)
+    bits, place = digest(array), span(array)
     with _lock:
         clock += 1
-        _block(array).shown[span(array)] = _Shown(clock, weakref.ref(array), bits)
+        block = _block(array)
+        before = block.shown.get(place)
+        if before is not None and before.digest != bits:
+            block.written[place] = clock
+        block.shown[place] = _Shown(clock, weakref.ref(array), bits)
 
 
 def digest(array: Array) -> bytes:
@@ -148,26 +165,39 @@ def saved(backward: Callable[..., Any]) -> list[Array]:
     return list(_arrays_in(getattr(backward, "reads", backward), set()))
 
 
-def _written_since(when: int, place: Span) -> bool:
-    for block in list(_blocks.values()):
-        for where, moment in list(block.written.items()):
-            if moment > when and _overlap(where, place):
+class Recent:
+    """The memory that was written since the clock showed ``when``: looked up once for a whole way back."""
+
+    def __init__(self, when: int) -> None:
+        places = []
+        for block in list(_blocks.values()):
+            places += [(*where, moment) for where, moment in list(block.written.items()) if moment > when]
+            for where, shown in list(block.shown.items()):
+                if shown.when > when and shown.now(where) not in (shown.digest, None):
+                    places.append((*where, shown.when))
+        places.sort()
+        self._places = places
+        self._begins = [begin for begin, _, _ in places]
+        self._ends = list(itertools.accumulate([end for _, end, _ in places], max))
+
+    def overlaps(self, place: Span, when: int) -> bool:
+        """Whether some of ``place`` was written since the clock showed ``when``."""
+        i = bisect.bisect_left(self._begins, place[1])
+        while i and self._ends[i - 1] > place[0]:  # the furthest end so far
+            i -= 1
+            _, end, moment = self._places[i]
+            if end > place[0] and moment > when:
                 return True
-        for where, shown in list(block.shown.items()):
-            if shown.when > when and _overlap(where, place):
-                array = shown.array()
-                if array is not None and digest(array) != shown.digest:
-                    return True
-    return False
+        return False
 
 
 Watched = list[tuple[Array, bytes]]  # arrays that the user can reach, and their bits at forward
 
 
-def changed(backward: Callable[..., Any], when: int, watched: Watched) -> bool:
+def changed(backward: Callable[..., Any], when: int, watched: Watched, recent: Recent) -> bool:
     """Whether an array that ``backward`` reads was written since the clock showed ``when``.
 
-    ``watched``: arrays that the user could reach then.
+    ``watched``: arrays that the user could reach then. ``recent``: what was written since then, or longer.
     """
     others = [span(array) for array, bits in watched if digest(array) != bits]
     if when == clock and not others:
@@ -175,4 +205,4 @@ def changed(backward: Callable[..., Any], when: int, watched: Watched) -> bool:
     places = [span(array) for array in saved(backward) if array.size]
     if any(_overlap(place, other) for place in places for other in others):
         return True
-    return when != clock and any(_written_since(when, place) for place in places)
+    return when != clock and any(recent.overlaps(place, when) for place in places)

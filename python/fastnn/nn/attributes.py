@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import UserDict, UserList, deque
 from collections.abc import Iterator
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from fastnn.nn.module import Module
 
 CHILDREN = "_modules"  # where containers keep their Modules: the one dict of them among the attributes, as in torch
-_COLLECTIONS = (dict, list, set, tuple)
+_COLLECTIONS = (UserDict, UserList, deque, dict, frozenset, list, MappingProxyType, set, tuple)
 _ENOUGH = 1000  # items of a collection that are looked at: longer ones hold data
 
 
@@ -194,16 +196,16 @@ def _described(value: Any) -> str:
     return f"a {type(value).__name__}{shape}"
 
 
-def _parts_of(value: Any, nested: bool = True) -> Iterator[Any]:
-    """Modules and Parameters in a collection, and in the collections in it."""
-    items = value.values() if isinstance(value, dict) else value
+def _parts_of(value: Any, depth: int = 4) -> Iterator[Any]:
+    """Modules and Parameters in a collection, and in the collections in it, so many levels deep."""
+    items = value.values() if isinstance(value, (UserDict, dict, MappingProxyType)) else value
     if not any([issubclass(kind, _PARTS + _COLLECTIONS) for kind in set(map(type, islice(items, _ENOUGH)))]):
         return
     for item in islice(items, _ENOUGH):
         if isinstance(item, _PARTS):
             yield item
-        elif nested and isinstance(item, _COLLECTIONS):
-            yield from _parts_of(item, nested=False)
+        elif depth and isinstance(item, _COLLECTIONS):
+            yield from _parts_of(item, depth - 1)
 
 
 def _as_buffer(value: Any, here: Any, name: str, kind: str) -> npt.NDArray[Any] | None:

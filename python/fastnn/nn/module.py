@@ -60,6 +60,12 @@ class Module(Attributes):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        for name, value in vars(cls).items():
+            if isinstance(value, (Module, Parameter)):
+                raise TypeError(
+                    f"{cls.__name__}: {name} is a {type(value).__name__} in the class, which all objects would share "
+                    "and none would train or save: set it in __init__"
+                )
         cls._sees_tensors = getattr(cls.forward, "__module__", "").partition(".")[0] != "fastnn"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -81,7 +81,7 @@ def _axes(model: Module, samples: Samples, batch_size: int | None, told: bool) -
         ) from error
     try:
         if not told:
-            check_not_time(model, measured, samples, "predict")
+            check_not_time(measured, samples, "predict")
     except ValueError:
         if batch_size is None:
             return None

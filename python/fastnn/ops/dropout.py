@@ -12,6 +12,8 @@ from fastnn.tape import Backward
 
 
 def check_probability(p: float, op: str) -> float:
+    if isinstance(p, bool) or not isinstance(p, (int, float, np.number)):
+        raise TypeError(f"{op}: p is {p!r}, expected a probability from 0 to 1")
     if not 0 <= p <= 1:
         raise ValueError(f"{op}: p is {p}, expected a probability from 0 to 1")
     return float(p)

@@ -92,7 +92,7 @@ NOT_GIVEN: Any = _NotGiven()
 def axis_and_keep(op: str, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> tuple[Any, bool]:
     """The axes and whether they are kept, from torch's or NumPy's names for them."""
     if axis is NOT_GIVEN:
-        return dim, keepdim or keepdims
+        return None if dim == () else dim, keepdim or keepdims  # torch takes () for all
     if dim is not None:
         raise TypeError(f"{op}: dim={dim} and axis={axis} are given, expected one of them")
     return axis, keepdim or keepdims
