@@ -114,11 +114,8 @@ class Adam(Optimizer):
         super()._check(group)
         if not group["eps"] >= 0:
             raise ValueError(f"{type(self).__name__}: eps is {group['eps']}, expected at least 0")
-        if (
-            not isinstance(group["betas"], (tuple, list))
-            or len(group["betas"]) != 2
-            or not all(0 <= beta < 1 for beta in group["betas"])
-        ):
+        betas = group["betas"]
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"{type(self).__name__}: betas is {group['betas']}, expected two numbers in [0, 1)")
 
     def _options(self, group: dict[str, Any], count: int) -> Range:

@@ -29,7 +29,11 @@ def checked(optimizer: Optimizer, state_dict: Any) -> Checked:
     name = type(optimizer).__name__
     if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
         raise TypeError(f"{name}: the state is {type(state_dict).__name__}, expected what state_dict() returns")
-    groups = state_dict["param_groups"]
+    groups, state = state_dict["param_groups"], state_dict["state"]
+    if not isinstance(groups, (list, tuple)) or not all(isinstance(g, Mapping) and "params" in g for g in groups):
+        raise TypeError(f"{name}: param_groups of the state is {groups!r:.80}, expected a list of dicts with params")
+    if not isinstance(state, Mapping) or not all(isinstance(saved, Mapping) for saved in state.values()):
+        raise TypeError(f"{name}: state of the state is {state!r:.80}, expected a dict of dicts")
     ours, theirs = ([len(group["params"]) for group in g] for g in (optimizer.param_groups, groups))
     if ours != theirs:
         raise ValueError(f"{name}: the state is of groups of {theirs} parameters, here they have {ours}")
@@ -38,7 +42,7 @@ def checked(optimizer: Optimizer, state_dict: Any) -> Checked:
     needed = [names for group in options for names in [optimizer._needed(group)] * len(group["params"])]
     places = {key: i for i, key in enumerate(key for group in groups for key in group["params"])}
     parameters = []
-    for key, saved in state_dict["state"].items():
+    for key, saved in state.items():
         place = places.get(key, places.get(int(key)) if isinstance(key, str) and key.isdecimal() else None)
         if place is None:
             wrong.append(f"parameter {key!r} is in no group")
