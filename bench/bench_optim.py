@@ -10,7 +10,7 @@ from reference import optimizer
 @pytest.mark.parametrize(("row", "mode"), [*cases("SGD"), *cases("Adam")])
 def test_step(benchmark, row, mode):
     call = build(row)[mode]
-    ours = [np.array(p, np.float64) for p in call()]
+    ours = [np.array(p.detach(), np.float64) for p in call()]
     benchmark(call)
     for i, p in enumerate(ours):
         w = row.weight(str(i), p.shape).astype(np.float64)

@@ -45,7 +45,8 @@ def check(benchmark: Any, row: Row, mode: str, reference: Reference) -> None:
     """Times the row through fastnn's layer; y and, in training, every gradient must be those of the reference."""
     call = build(row)[mode]
     returned = call()
-    y, *gradients = [np.array(a, np.float64) for a in (returned if isinstance(returned, tuple) else [returned])]
+    parts = returned if isinstance(returned, tuple) else [returned]
+    y, *gradients = [np.array(getattr(a, "_array", a), np.float64) for a in parts]
     benchmark(call)
     inputs = [a.astype(np.float64) for a in (row.input(), *row.weights().values())]
     assert_close(y, np.asarray(reference(*inputs)), "y")

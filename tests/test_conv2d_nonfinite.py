@@ -196,8 +196,13 @@ def test_many_at_once(isa, rng):
             array.flat[picked] = rng.choice([np.nan, np.inf, -np.inf, 1e15, 1e6], picked.size)
         for image in layouts(x):
             fast, plain = both(image, w, dy)
-            for got, want in zip(fast, plain, strict=True):
+            for got, want in zip(fast[:2], plain[:2], strict=True):
                 assert np.array_equal(kinds(got), kinds(want), equal_nan=True)
+            # dw: whether a dy that is not finite meets the padding is not the same for all kernels
+            readings = [kinds(exact(image, w, dy, padded=padded)[2]) for padded in (True, False)]
+            for dw in (fast[2], plain[2]):
+                found = kinds(dw)
+                assert np.any([(found == r) | (np.isnan(found) & np.isnan(r)) for r in readings], axis=0).all()
 
 
 def test_zero_filters(isa, rng):

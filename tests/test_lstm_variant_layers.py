@@ -34,13 +34,13 @@ def test_layers_above_each_other(rng, options):
     want = x
     for layer in range(2):
         given = {"coupled": model.coupled, "cell_clip": model.cell_clip, "zoneout_c": zones[0], "zoneout_h": zones[1]}
-        weights = [None if w is None else np.float64(w) for w in model._weights(layer)]
+        weights = [None if w is None else np.float64(w.numpy()) for w in model._weights(layer)]
         weights += [None] * (20 - len(weights))
         states = [s[2 * layer : 2 * layer + 2] for s in hx]
         want, want_h, want_c = reference.lstm_variant(want, *states, *weights, **given)
-        np.testing.assert_allclose(h[2 * layer : 2 * layer + 2], want_h, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(c[2 * layer : 2 * layer + 2], want_c, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(h[2 * layer : 2 * layer + 2].numpy(), want_h, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(c[2 * layer : 2 * layer + 2].numpy(), want_c, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(y.numpy(), want, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("options", LAYERS.values(), ids=LAYERS)
@@ -67,6 +67,7 @@ def test_lists_of_sequences(rng):
         assert np.array_equal(c[:, i], c_alone)
 
 
+@fnn.no_grad()
 def test_random_masks():
     """Rates, the same masks for the same seed, and none of them in evaluation."""
     model = nn.LSTM(2, 64, zoneout=(0.3, 0.1))
@@ -86,6 +87,7 @@ def test_random_masks():
     assert abs(model(x, hx)[1][1].mean() / average - 1) < 0.02
 
 
+@fnn.no_grad()
 def test_recurrent_dropout_rate():
     model = nn.LSTM(2, 64, recurrent_dropout=0.25)
     model.load_state_dict({k: np.ones_like(v) for k, v in model.state_dict().items()})

@@ -10,9 +10,9 @@ from shapes import Row
 
 import fastnn as fnn
 from fastnn import ops
-from peers.fastnn_peer import Calls, laid_out, set_threads, version
+from peers.fastnn_peer import Calls, laid_out, set_threads, to_arrays, version
 
-__all__ = ["build", "set_threads", "version"]
+__all__ = ["build", "set_threads", "to_arrays", "version"]
 
 choose = getattr(fnn, "set_conv_algorithm", None)
 

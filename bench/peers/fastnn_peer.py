@@ -23,6 +23,11 @@ def version() -> str:
     return f"fastnn {fnn.__version__}"
 
 
+def to_arrays(value: Any, row: Row) -> Any:
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    return [part.numpy() if isinstance(part, fnn.Tensor) else part for part in parts]
+
+
 class CharLSTM(nn.Module):
     def __init__(self) -> None:
         self.embedding = nn.Embedding(VOCABULARY, EMBEDDING)

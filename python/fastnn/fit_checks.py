@@ -105,9 +105,9 @@ def _held(optimizer: Optimizer) -> set[int]:
 
 def warn_untrained(model: Module, optimizer: Optimizer) -> bool:
     """After a backward pass: a UserWarning that names parameters without a gradient, or that nobody updates. True."""
-    held = _held(optimizer)
-    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    without = [name for name, p in trained if p.grad is None]
+    held, listed = _held(optimizer), {id(p) for p in model.parameters()}  # a class may have its say in them
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad and id(p) in listed]
+    without = [name for name, p in trained if p._grad is None]
     alone = [name for name, p in trained if id(p) not in held]
     said = []
     if without:
