@@ -26,8 +26,8 @@ double pairwise(const float* x, int64_t size) {
   return pairwise(x, half) + pairwise(x + half, size - half);
 }
 
-// y (rows) = sum of each row of x (rows, length), C-contiguous, over divisor: in double precision until it is a T. A row
-// does not depend on the others.
+// y (rows) = sum of each row of x (rows, length), C-contiguous, over divisor: in double precision until it is a T. A
+// row does not depend on the others.
 template <class T>
 py::array_t<T, 0> row_sums(const F32& x, double divisor) {
   require_ndim(x, 2, "row_sums", "x");
