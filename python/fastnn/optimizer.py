@@ -63,9 +63,11 @@ class Optimizer:
         self._params: list[Tensor] = [p for group in self.param_groups for p in group["params"]]
         self._starts: list[int] = []
         size = 0
+        self._ends: list[int] = []
         for p in self._params:
             self._starts.append(size)
-            size += -(-p.size // _ALIGN) * _ALIGN
+            size += -(-p._array.size // _ALIGN) * _ALIGN
+            self._ends.append(size)
         self._data, self._grad = _zeros(size), _zeros(size)
         self._address = span(self._data)[0]
         self._state: dict[str, FloatArray] = {}
@@ -146,7 +148,7 @@ class Optimizer:
                         guests.append(i)
                     counts[i] += 1
                     begin, count = self._starts[i], counts[i]
-                    end = begin + -(-p.size // _ALIGN) * _ALIGN
+                    end = self._ends[i]
                     if before == (begin, count):
                         ranges[-1] = (ranges[-1][0], end, *ranges[-1][2:])
                     else:
