@@ -1,5 +1,5 @@
-"""Memory that an op saved, written under another name than the op was given: masks, arrays given by name, views, tensors
-of other libraries, NumPy's functions under no_grad. See tests/test_saved_values.py."""
+"""Memory that an op saved, written under another name than the op was given: masks, arrays given by name, views,
+tensors of other libraries, NumPy's functions under no_grad. See tests/test_saved_values.py."""
 
 import numpy as np
 import pytest
