@@ -200,3 +200,23 @@ def test_other_names_of_the_correction(name):
         assert np.allclose(getattr(x, name)(axis=1, **options).data, getattr(X, name)(1, ddof=ddof))
     with pytest.raises(TypeError, match="names of one number"):
         getattr(x, name)(1, correction=1, ddof=0)
+
+
+class LastStep(nn.Module):
+    """The last step of each sequence, by arithmetic on lengths: they stay integers."""
+
+    def forward(self, x, lengths):
+        assert (lengths + 1).dtype == (2 * lengths).dtype == (1 - lengths).dtype == (-lengths).dtype == np.int64
+        assert (np.arange(2) + lengths).dtype == np.int64
+        assert (lengths * 0.5).dtype == (lengths / 2).dtype == np.float32
+        assert lengths.tolist() == [2, 3]
+        return x[np.arange(len(lengths)), lengths - 1]
+
+
+def test_arithmetic_of_integers_stays_with_integers():
+    x = np.arange(24.0).reshape(2, 3, 4)
+    assert np.array_equal(LastStep()(x, np.array([2, 3])).numpy(), x[[0, 1], [1, 2]])
+    big = nn.Sequential(Sees("__add__", 1))(np.array([2**53]))
+    assert big.tolist() == [2**53 + 1]
+    with pytest.raises(IndexError, match=r"index: x has shape \(2, 3\)"):
+        fnn.Tensor(np.zeros((2, 3)))[fnn.Tensor([0.5])]

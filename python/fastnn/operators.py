@@ -22,6 +22,15 @@ def _array(value: Any) -> Any:
     return value._array if isinstance(value, Operators) else value
 
 
+def _exact(ufunc: np.ufunc, op: Any, x: Any, y: Any) -> Any:
+    """The result as integers where both are integers or bool, such as ``lengths - 1`` in a forward; else that of op."""
+    arrays = _array(x), _array(y)
+    for a in arrays:
+        if not isinstance(a, (int, np.integer)) and (not isinstance(a, np.ndarray) or a.dtype.kind not in "iub"):
+            return op(x, y)
+    return fastnn.tensor.wrapped(np.asarray(ufunc(*arrays)))
+
+
 class Operators:
     """What users write between layers; see fastnn.ops for shapes and errors."""
 
@@ -31,21 +40,33 @@ class Operators:
     # Python's operators
 
     def __add__(self, other: Any) -> Any:
+        if self._array.dtype.kind != "f":
+            return _exact(np.add, fastnn.ops.add, self, other)
         return fastnn.ops.add(self, other)
 
     def __radd__(self, other: Any) -> Any:
+        if self._array.dtype.kind != "f":
+            return _exact(np.add, fastnn.ops.add, other, self)
         return fastnn.ops.add(other, self)
 
     def __sub__(self, other: Any) -> Any:
+        if self._array.dtype.kind != "f":
+            return _exact(np.subtract, fastnn.ops.sub, self, other)
         return fastnn.ops.sub(self, other)
 
     def __rsub__(self, other: Any) -> Any:
+        if self._array.dtype.kind != "f":
+            return _exact(np.subtract, fastnn.ops.sub, other, self)
         return fastnn.ops.sub(other, self)
 
     def __mul__(self, other: Any) -> Any:
+        if self._array.dtype.kind != "f":
+            return _exact(np.multiply, fastnn.ops.mul, self, other)
         return fastnn.ops.mul(self, other)
 
     def __rmul__(self, other: Any) -> Any:
+        if self._array.dtype.kind != "f":
+            return _exact(np.multiply, fastnn.ops.mul, other, self)
         return fastnn.ops.mul(other, self)
 
     def __truediv__(self, other: Any) -> Any:
@@ -67,7 +88,7 @@ class Operators:
         return fastnn.ops.matmul(other, self)
 
     def __neg__(self) -> Any:
-        return fastnn.ops.neg(self)
+        return self * -1 if self._array.dtype.kind in "iub" else fastnn.ops.neg(self)
 
     def __pos__(self) -> Any:
         return self
@@ -109,6 +130,9 @@ class Operators:
         if not self._array.ndim:
             raise TypeError("iteration over a Tensor of no dimensions")
         return iter(fastnn.ops.unbind(self))
+
+    def tolist(self) -> Any:
+        return self._array.tolist()
 
     # A number, where there is one element
 

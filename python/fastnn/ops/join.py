@@ -222,7 +222,10 @@ def index(x: Any, key: Any, *, need: list[bool]) -> Result:
     """
     x = as_numbers(x, "index", "x")
     parts = key if isinstance(key, tuple) else (key,)
-    x_shape, y = x.shape, np.asarray(x[key])
+    try:
+        x_shape, y = x.shape, np.asarray(x[key])
+    except IndexError as error:
+        raise IndexError(f"index: x has shape {x.shape}, and the key does not fit it: {error}") from None
     # What the gradient needs of the key is taken now: its arrays may have changed by then.
     if not need[0] or all(_picks_once(part) for part in parts):
         places = tuple(part if _is_basic(part) else np.array(part) for part in parts)
