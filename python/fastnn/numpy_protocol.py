@@ -63,9 +63,18 @@ def _moved(name: str) -> Callable[..., Any]:
     return call
 
 
+def _operator(name: str) -> Callable[[Any, Any], Any]:
+    """The operator of the Tensor, which is one of the two."""
+
+    def call(x: Any, y: Any) -> Any:
+        return getattr(x, f"__{name}__")(y) if isinstance(x, NumpyProtocol) else getattr(y, f"__r{name}__")(x)
+
+    return call
+
+
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.absolute: lambda x: fastnn.ops.abs(x),
-    np.add: lambda x, y: x.__add__(y) if isinstance(x, NumpyProtocol) else y.__radd__(x),
+    np.add: _operator("add"),
     np.divide: lambda x, y: fastnn.ops.div(x, y),
     np.exp: lambda x: fastnn.ops.exp(x),
     np.fabs: lambda x: fastnn.ops.abs(x),
@@ -73,14 +82,14 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.matmul: lambda x, y: fastnn.ops.matmul(x, y),
     np.maximum: lambda x, y: fastnn.ops.maximum(x, y),
     np.minimum: lambda x, y: fastnn.ops.minimum(x, y),
-    np.multiply: lambda x, y: x.__mul__(y) if isinstance(x, NumpyProtocol) else y.__rmul__(x),
+    np.multiply: _operator("mul"),
     np.negative: lambda x: fastnn.ops.neg(x),
     np.positive: lambda x: x,
     np.power: lambda x, y: fastnn.ops.pow(x, y),
     np.reciprocal: lambda x: fastnn.ops.div(1, x),
     np.sqrt: lambda x: fastnn.ops.sqrt(x),
     np.square: lambda x: fastnn.ops.mul(x, x),
-    np.subtract: lambda x, y: x.__sub__(y) if isinstance(x, NumpyProtocol) else y.__rsub__(x),
+    np.subtract: _operator("sub"),
     np.tanh: lambda x: fastnn.ops.tanh(x),
 }
 
