@@ -189,7 +189,8 @@ template <int W, bool near, bool grouped>
 void strip(const Sweep& s, int64_t j, int64_t first, int64_t last, float* out) {
   vi heads = {};
   for (int64_t lane = 0; grouped && lane < kLanes; ++lane) heads[lane] = (int32_t)(lane / s.outputs * s.depth);
-  const int64_t window = s.taps_h * (s.taps_w + W), fits = max64(1, kStripFloats / window / kLanes) * kLanes;
+  const int64_t window = s.taps_h * (s.taps_w + W),
+                fits = max64(1, kStripFloats / max64(1, window) / kLanes) * kLanes;  // a phase may have no taps
   const int64_t together = grouped ? span_of(s) : s.taps_h * s.taps_w <= 9 ? s.channels : fits;
   const int64_t x = s.at_w + j * s.move_w;
   const Columns<W> columns(s, j);
