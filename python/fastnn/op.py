@@ -103,7 +103,8 @@ def op(function: Callable[..., tuple[Any, Backward | None]], unread: Sequence[st
         if edges is None or backward is None:
             return tuple([computed(part, None, 0) for part in y]) if type(y) is tuple else computed(y, None, 0)
         several = type(y) is tuple
-        watched = _watched(reached, arrays, options) if reached or options else None
+        given = options and any(isinstance(value, (np.ndarray, Tensor)) for value in options.values())
+        watched = _watched(reached, arrays, options) if reached or given else None
         node = Node(name, backward, edges, len(y) if several else 1, watched)
         outputs = [computed(part, node, i) for i, part in enumerate(y)] if several else [computed(y, node, 0)]
         if reached:
