@@ -318,24 +318,3 @@ def test_sequential():
 
 def abs_of(x):
     return abs(x)
-
-
-def test_lists_and_dicts_of_modules():
-    a, b, c = nn.Linear(1, 1), nn.Linear(2, 2), nn.Linear(3, 3)
-    layers = nn.ModuleList([a]).extend([c])
-    layers.insert(1, b)
-    assert list(layers) == [a, b, c]
-    assert list(layers[1:].state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
-    assert layers[-2] is b
-    heads = nn.ModuleDict([("forward", a), ("items", b)])
-    heads["c"] = c
-    del heads["forward"]
-    assert list(heads) == list(heads.keys()) == ["items", "c"]
-    assert list(heads.values()) == [b, c]
-    assert dict(heads.items()) == {"items": b, "c": c}
-    assert "c" in heads
-    assert len(heads) == 2
-    with pytest.raises(NotImplementedError, match="ModuleList has no forward"):
-        layers(1)
-    with pytest.raises(TypeError, match="ModuleDict: x is a int"):
-        nn.ModuleDict({"x": 1})

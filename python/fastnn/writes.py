@@ -37,16 +37,17 @@ class _Shown(NamedTuple):
     when: int
     array: weakref.ref[Array]
     digest: bytes
+    dense: bool
 
     def now(self, place: Span) -> bytes | None:
         """Its bits now, also where only a view of it is left; None where they cannot be told."""
         array = self.array()
         if array is not None:
             return digest(array)
+        if not self.dense:
+            return None
         size = (place[1] - place[0]) // 4  # the block is known, so its memory is there
-        memory = np.ctypeslib.as_array((ctypes.c_float * size).from_address(place[0]))
-        bits = digest(memory)
-        return bits if len(bits) == len(self.digest) else None
+        return digest(np.ctypeslib.as_array((ctypes.c_float * size).from_address(place[0])))
 
 
 class _Block(NamedTuple):
@@ -128,7 +129,7 @@ def note_shown(array: Array) -> None:
         before = block.shown.get(place)
         if before is not None and before.digest != bits:
             block.written[place] = clock
-        block.shown[place] = _Shown(clock, weakref.ref(array), bits)
+        block.shown[place] = _Shown(clock, weakref.ref(array), bits, place[1] - place[0] == array.nbytes)
 
 
 def digest(array: Array) -> bytes:
