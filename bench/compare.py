@@ -11,145 +11,37 @@ Markdown. --set rim is a sweep over hundreds of shapes (rim.py, sweep.py): one t
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import platform
 import re
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import sweep
-from peers import INSTALL, RIVALS
 from report import markdown
-from shapes import COPY, ROWS, SETS, STEPS, Row
+from shapes import ROWS, SETS
 from targets import verdicts
 
+from fastnn.tools.rivals.peers import INSTALL, RIVALS
+from fastnn.tools.rivals.row import STEPS, Row
+from fastnn.tools.rivals.rows import COPY
+from fastnn.tools.rivals.turns import Samples, Worker, Wrong, check_answers, close, show, start, take_turns
+
 HERE = Path(__file__).parent
-TOLERANCE = 1e-4  # relative L2
-PAUSE = 0.05  # seconds; threads of the library before spin for a while after their work
 
 
-class Worker:
-    """A process of one library; see worker.py for what it is asked."""
-
-    def __init__(self, peer: str, threads: int, python: str) -> None:
-        self.started = threads, python
-        self.peer, self.log = peer, tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed in close)
-        command = [python, str(HERE / "worker.py"), peer, str(threads)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, bufsize=1
-        )
-
-    def reply(self, about: str) -> Any:
-        line = self.process.stdout.readline()
-        if not line:
-            self.log.seek(0)
-            raise RuntimeError(f"{self.peer} failed at {about}:\n{self.log.read()[-2000:]}")
-        return json.loads(line)
-
-    def ask(self, **request: Any) -> Any:
-        self.process.stdin.write(json.dumps(request) + "\n")
-        return self.reply(request["row"])
-
-    def close(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-        self.log.close()
-
-
-def show(text: str) -> None:
-    """Progress, in one line of the terminal."""
-    print(f"\r{text:<78}", end="", file=sys.stderr, flush=True)
-
-
-def start(peers: list[str], threads: int, pythons: dict[str, str]) -> tuple[dict[str, Worker], dict[str, str]]:
-    """The processes of the peers and their versions; a peer that is not installed is named and left out."""
-    workers = {peer: Worker(peer, threads, pythons.get(peer, sys.executable)) for peer in peers}
-    versions = {}
-    for peer in peers:
-        try:
-            versions[peer] = workers[peer].reply("its start")["version"]
-        except RuntimeError as error:
-            if "ModuleNotFoundError" not in str(error):
-                raise
-            workers.pop(peer).close()
-            show(f"{peer} is left out, it is not installed: {INSTALL[peer]}\n")
+def start_named(peers: list[str], threads: int, pythons: dict[str, str]) -> tuple[dict[str, Worker], dict[str, str]]:
+    """The processes of the peers and their versions; a rival that is not installed is named and left out."""
+    workers, versions, missing = start(peers, threads, pythons)
+    for peer, module in missing.items():
+        if peer not in RIVALS:
+            raise SystemExit(f"{peer} cannot start: there is no module {module}")
+        show(f"{peer} is left out, there is no module {module}: {INSTALL[peer]}\n")
     return workers, versions
-
-
-def close(workers: dict[str, Worker]) -> None:
-    for worker in workers.values():
-        worker.close()
-
-
-def difference(name: str, peer: str, ours: Any, theirs: Any) -> str:
-    """The first answer in which the two are further apart than rounding explains; "" where there is none."""
-    for key in ours.files:
-        if key in theirs.files:
-            a, b = ours[key].astype(np.float64), theirs[key].astype(np.float64)
-            if a.shape != b.shape:
-                return f"{name}, {key}: fastnn has shape {a.shape}, {peer} {b.shape}"
-            error = np.linalg.norm(a - b) / (np.linalg.norm(b) or 1)
-            if not error < TOLERANCE:
-                return f"{name}, {key}: fastnn and {peer} differ by {error:.1e}"
-    return ""
-
-
-def ask_for_answers(workers: dict[str, Worker], peer: str, row: Row, file: str, wrong: list[Any] | None) -> list[str]:
-    """The arrays of the answer. A rival that dies over it is noted in ``wrong``, where that is a list, and replaced."""
-    try:
-        return workers[peer].ask(row=row.name, answers=file)
-    except RuntimeError:
-        if wrong is None or peer == "fastnn":
-            raise
-        old = workers[peer]
-        old.close()
-        workers[peer] = Worker(peer, *old.started)
-        workers[peer].reply("its start")
-        wrong.append((row.name, peer, f"{row.name}: {peer} ends with signal or status {old.process.returncode}"))
-        return []
-
-
-def check_answers(workers: dict[str, Worker], rows: list[Row], wrong: list[tuple[str, str, str]] | None) -> list[Row]:
-    """The rows fastnn has, after every output, gradient and updated parameter of every peer was found to agree.
-
-    Stops at the first that does not, or notes (row, peer, what differs) in ``wrong`` where there is such a list.
-    """
-    kept, compared = [], 0
-    with tempfile.TemporaryDirectory() as folder:
-        for row in rows:
-            show(f"answers of {row.name}")
-            files = {peer: f"{folder}/{peer}.npz" for peer in workers}
-            found = {peer: ask_for_answers(workers, peer, row, files[peer], wrong) for peer in list(workers)}
-            if not found["fastnn"]:
-                show(f"{row.name} is left out: this fastnn has no such thing\n")
-                continue
-            ours = np.load(files["fastnn"])
-            for peer in found:
-                if not found[peer]:
-                    continue
-                if differs := difference(row.name, peer, ours, np.load(files[peer])):
-                    if wrong is None:
-                        raise SystemExit(differs)
-                    wrong.append((row.name, peer, differs))
-                compared += len(found[peer]) if peer != "fastnn" else 0
-            kept.append(row)
-    show(f"answers agree: {len(kept)} rows, {compared} arrays of rivals\n")
-    return kept
-
-
-Samples = dict[tuple[str, str, str], list[dict[str, float]]]
 
 
 def one_round(
@@ -163,12 +55,8 @@ def one_round(
 ) -> None:
     for i, row in enumerate(rows):
         show(f"{title}, row {i + 1} of {len(rows)}: {row.name}")
-        for peer, worker in workers.items():
-            if (row is COPY and peer != "limits") or (row.name, peer) in without:
-                continue
-            time.sleep(PAUSE)
-            for mode, sample in worker.ask(row=row.name, seconds=seconds, cpu=cpu).items():
-                samples.setdefault((row.name, mode, peer), []).append(sample)
+        asked = {"limits": workers["limits"]} if row is COPY else workers
+        take_turns(asked, row, seconds, samples, cpu, without)
 
 
 def summary(row: Row, mode: str, threads: int, times: dict[str, float], faults: float) -> dict[str, Any]:
@@ -209,12 +97,12 @@ def results(samples: Samples, rows: list[Row], threads: int) -> tuple[list[dict]
 
 
 def run_sweep(
-    args: argparse.Namespace, rows: list[Row], pythons: dict[str, str], versions: dict[str, str], wrong: list[Any]
+    args: argparse.Namespace, rows: list[Row], pythons: dict[str, str], versions: dict[str, str], wrong: Wrong
 ) -> None:
     """A round asks every library for every row; the least of all rounds counts. Who answers wrongly does not."""
     samples: Samples = {}
     for i in range(args.rounds):
-        workers, _ = start(list(versions) if i % 2 == 0 else list(versions)[::-1], 1, pythons)
+        workers, _ = start_named(list(versions) if i % 2 == 0 else list(versions)[::-1], 1, pythons)
         title, without = f"round {i + 1} of {args.rounds}", {(name, peer) for name, peer, _ in wrong}
         one_round(workers, rows, args.seconds, samples, title, cpu=True, without=without)
         close(workers)
@@ -269,7 +157,7 @@ def run_rows(args: argparse.Namespace, rows: list[Row], pythons: dict[str, str],
     for n in args.threads:
         samples: Samples = {}
         for i in range(args.rounds):
-            workers, _ = start(peers if i % 2 == 0 else peers[::-1], n, pythons)
+            workers, _ = start_named(peers if i % 2 == 0 else peers[::-1], n, pythons)
             one_round(workers, [*rows, COPY], args.seconds, samples, f"{n} threads, round {i + 1} of {args.rounds}")
             close(workers)
         more_lines, more_passes = results(samples, rows, n)
@@ -285,8 +173,8 @@ def main() -> None:
     rows = [ROWS[name] for name in args.rows] if args.rows else SETS[args.set]
     pythons = interpreters(args.python)
     rivals = args.peers or (sweep.PEERS if args.set == "rim" else RIVALS)
-    workers, versions = start(["fastnn", *rivals], 1, pythons)
-    wrong: list[tuple[str, str, str]] | None = [] if args.set == "rim" else None
+    workers, versions = start_named(["fastnn", *rivals], 1, pythons)
+    wrong: Wrong | None = [] if args.set == "rim" else None
     rows = check_answers(workers, rows, wrong)
     close(workers)
     if wrong is None:

@@ -1,4 +1,4 @@
-"""What the bench_*.py suites share: the rows of shapes.py as cases, timed and checked against a float64 reference."""
+"""What the bench_*.py suites share: the named rows as cases, timed and checked against a float64 reference."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from peers.fastnn_peer import build
-from shapes import SETS, Row
+
+from fastnn.tools.rivals.peers.fastnn_peer import build
+from fastnn.tools.rivals.row import Row
+from fastnn.tools.rivals.rows import SETS
 
 TOLERANCE = 1e-4  # relative L2
 STEP = 1e-7  # of the central differences, in float64

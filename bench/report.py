@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from peers import RIVALS
 from targets import Verdict
+
+from fastnn.tools.rivals.peers import RIVALS
 
 NOTHING = "–"  # noqa: RUF001
 

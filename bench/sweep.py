@@ -8,7 +8,8 @@ from typing import Any
 
 from report import cell, table
 from rim import NETWORKS
-from shapes import Row
+
+from fastnn.tools.rivals.row import Row
 
 PEERS = ["onnxruntime", "torch", "torch_cl"]
 WORST = 15  # rows of each mode that are shown

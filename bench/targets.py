@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shapes import POOLINGS, ROWS
+from shapes import ROWS
+
+from fastnn.tools.rivals.row import POOLINGS
 
 ROW = 1.0  # every row at least as fast as the best rival
 MEAN = {"forward": 1.4, "train": 2.2}  # geometric mean over the convolution and pooling rows, of best rival / fastnn

@@ -17,8 +17,8 @@ from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.watch import Call
 from fastnn.ops.conv2d import padding_sides
+from fastnn.runtime.limits import copy_bandwidth, fma_peak
 from fastnn.tape import no_grad
-from fastnn.tools.bench import copy_bandwidth, fma_peak
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from shapes import RECURRENT, Row
+
+from ..row import RECURRENT, Row
 
 LAYERS = {"GRU": layers.GRU, "LSTM": layers.LSTM, "RNN": layers.SimpleRNN}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import openvino
-from shapes import Row
 
-from peers.onnx_model import inputs, onnx_model, output_shape, outputs
+from ..row import Row
+from .onnx_model import inputs, onnx_model, output_shape, outputs
 
 core = openvino.Core()
 CONFIG: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}

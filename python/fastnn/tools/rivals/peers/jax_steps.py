@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from shapes import EMBEDDING, HIDDEN, LAYERS, VOCABULARY, Row
 
-from peers.jax_recurrent import walk
+from ..row import EMBEDDING, HIDDEN, LAYERS, VOCABULARY, Row
+from .jax_recurrent import walk
 
 Arrays = dict[str, Any]
 Model = Callable[[Arrays, Arrays, Any], tuple[Any, Arrays]]  # parameters, running statistics, x -> output, statistics

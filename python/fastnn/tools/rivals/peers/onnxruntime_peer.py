@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from shapes import Row
 
-from peers.onnx_model import inputs, onnx_model, output_shape, outputs
+from ..row import Row
+from .onnx_model import inputs, onnx_model, output_shape, outputs
 
 options = onnxruntime.SessionOptions()
 options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

@@ -9,7 +9,8 @@ from typing import Any
 
 import ncnn
 import numpy as np
-from shapes import Row
+
+from ..row import Row
 
 threads = 1
 

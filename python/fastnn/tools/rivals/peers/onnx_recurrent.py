@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 from onnx import helper
-from shapes import RECURRENT, Row
+
+from ..row import RECURRENT, Row
 
 ORDER = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}  # of torch's i f g o, r z n
 STATES = {"LSTM": ("h", "c"), "GRU": ("h",), "RNN": ("h",)}

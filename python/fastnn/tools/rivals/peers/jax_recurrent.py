@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from shapes import RECURRENT, Row
+
+from ..row import RECURRENT, Row
 
 State = tuple[Any, ...]
 

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from shapes import EMBEDDING, HIDDEN, LAYERS, RECURRENT, VOCABULARY, Row
 
-from peers import tensorflow_recurrent
+from ..row import EMBEDDING, HIDDEN, LAYERS, RECURRENT, VOCABULARY, Row
+from . import tensorflow_recurrent
 
 
 def set_threads(n: int) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
-from shapes import CONVOLUTIONS, POOLINGS, RECURRENT, Row
 
-from peers import onnx_recurrent
+from ..row import CONVOLUTIONS, POOLINGS, RECURRENT, Row
+from . import onnx_recurrent
 
 OPERATORS = {
     "AdaptiveAvgPool2d": "GlobalAveragePool",
@@ -73,4 +73,4 @@ def onnx_model(row: Row) -> bytes | None:
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from shapes import Row
 
 import fastnn as fnn
 from fastnn import ops
-from peers.fastnn_peer import Calls, laid_out, set_threads, to_arrays, version
+
+from ..row import Row
+from .fastnn_peer import Calls, laid_out, set_threads, to_arrays, version
 
 __all__ = ["build", "set_threads", "to_arrays", "version"]
 
-choose = getattr(fnn, "set_conv_algorithm", None)
+choose: Any = getattr(fnn, "set_conv_algorithm", None)
 
 
 def in_turn(algorithm: str, run: Callable[[], Any]) -> Callable[[], Any]:
@@ -34,8 +35,10 @@ def build(row: Row) -> Calls:
     weight, bias = row.weights().values()
     stride, padding = o.get("stride", 1), o.get("padding", 0)
 
+    conv2d: Any = ops.conv2d
+
     def run(*need: bool) -> Any:
-        return ops.conv2d.raw(x, weight, bias, stride, padding, need=list(need))
+        return conv2d.raw(x, weight, bias, stride, padding, need=list(need))
 
     to_x, to_weight = run(True, False, False)[1], run(False, True, False)[1]
     dy = np.ascontiguousarray(row.gradient(row.output).transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

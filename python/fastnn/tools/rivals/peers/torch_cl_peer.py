@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from shapes import Row
 
-from peers import torch_peer
-from peers.torch_peer import Calls, set_threads
+from ..row import Row
+from . import torch_peer
+from .torch_peer import Calls, set_threads
 
 __all__ = ["build", "set_threads", "version"]
 

@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from shapes import CONVOLUTIONS, POOLINGS, RECURRENT, Row
 
-from peers import jax_recurrent, jax_steps
+from ..row import CONVOLUTIONS, POOLINGS, RECURRENT, Row
+from . import jax_recurrent, jax_steps
 
 Calls = dict[str, Callable[[], Any]]
 
@@ -44,7 +44,7 @@ def convolution(row: Row) -> Callable[..., Any]:
     stride, pad, spread = (get("stride", 1),) * axes, get("padding", 0), (get("dilation", 1),) * axes
     dimensions = ("NHWC", "HWIO", "NHWC") if axes == 2 else ("NWC", "WIO", "NWC")
     if row.kind == "ConvTranspose2d":  # the gradient of a convolution: dilate x, flip the filters
-        edge = get("kernel_size") - 1 - pad
+        edge = row.options["kernel_size"] - 1 - pad
         return lambda x, w, b: b + lax.conv_general_dilated(
             x, jnp.flip(w, (0, 1)).swapaxes(2, 3), (1, 1), [(edge, edge)] * 2, lhs_dilation=stride,
             dimension_numbers=dimensions,
