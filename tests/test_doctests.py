@@ -9,7 +9,10 @@ import pytest
 
 import fastnn as fnn
 
-MODULES = sorted(m.name for m in pkgutil.walk_packages(fnn.__path__, "fastnn.") if "__main__" not in m.name)
+APART = ("__main__", ".rivals.peers.")  # commands, and adapters that load other libraries: no examples in them
+MODULES = sorted(
+    m.name for m in pkgutil.walk_packages(fnn.__path__, "fastnn.") if not any(part in m.name for part in APART)
+)
 OPTIONAL = {"onnx", "torch"}  # modules that may be absent: what needs them is skipped
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-_generator = np.random.default_rng()
+_process: dict[str, np.random.Generator] = {}  # "generator", once it is asked for: numpy.random takes time to import
 
 
 class _Thread(threading.local):
@@ -23,14 +23,17 @@ _thread = _Thread()
 
 def generator() -> np.random.Generator:
     """The generator in use in this thread."""
-    return _generator if _thread.own is None else _thread.own
+    if _thread.own is not None:
+        return _thread.own
+    found = _process.get("generator")
+    # Of threads that ask at the same time all get the first one, and none replaces that of manual_seed.
+    return _process.setdefault("generator", np.random.default_rng()) if found is None else found
 
 
 def _use(new: np.random.Generator) -> None:
     """Replaces the one in use: inside ``using`` that of this thread, else that of the process."""
-    global _generator
     if _thread.own is None:
-        _generator = new
+        _process["generator"] = new
     else:
         _thread.own = new
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +30,8 @@ _FASHION_INSTALL = "apt-get install dataset-fashion-mnist"
 
 def _labelled_rows(path: Path) -> npt.NDArray[np.uint8]:
     """Rows of a gzipped CSV file of small integers, pixels first and the label last."""
+    import gzip
+
     with gzip.open(path, "rt", encoding="ascii") as file:
         return np.loadtxt(file, delimiter=",", dtype=np.float32).astype(np.uint8)
 
@@ -97,6 +97,9 @@ def load_mnist5k(test_size: int = 1000, seed: int = 0) -> Split:
 
 def _read_idx(path: Path) -> npt.NDArray[np.uint8]:
     """A gzipped idx file of bytes: 0, 0, 8 (uint8), number of axes, the axes as big-endian int32, then the data."""
+    import gzip
+    import zlib
+
     try:
         with gzip.open(path, "rb") as file:
             raw = file.read()

@@ -7,7 +7,6 @@ one or the new one. It carries a SHA-256 of everything in it, checked when it is
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -59,6 +58,8 @@ def _json(value: Any) -> str:
 
 def _digest(record: Mapping[str, Any], state: State) -> str:
     """SHA-256 over the record (but for the digest itself) and the name, dtype, shape and bytes of every array."""
+    import hashlib  # not with fastnn: OpenSSL takes 3 ms to load
+
     digest = hashlib.sha256(_json({k: v for k, v in record.items() if k != "sha256"}).encode())
     for name in sorted(state):
         array = state[name]

@@ -15,7 +15,13 @@ from fastnn.tools.rivals.row import Row
 from fastnn.tools.rivals.rows import ROWS
 from fastnn.tools.rivals.turns import Samples, Worker, Wrong, check_answers, close, show, start, take_turns
 
-NAMES = ("resnet.layer1", "lenet.conv1", "maxpool 2x2", "linear 512-512, batch 256", "lstm 128-128, T 64, N 32")
+SHOWN = [
+    ROWS["resnet.layer1"],
+    ROWS["lenet.conv1"],
+    ROWS["maxpool 2x2"],
+    ROWS["linear 512-512, batch 256"],
+    ROWS["lstm 128-128, T 64, N 32"],
+]
 _ROUNDS = 5
 
 
@@ -53,12 +59,11 @@ def _print_rows(workers: dict[str, Worker], rows: Sequence[Row], seconds: float,
             print(_line(row, mode, times, rivals), flush=True)
 
 
-def run_bench(seconds: float = 0.5, rows: Sequence[Row] | None = None) -> int:
-    """Prints the table of ``rows``, by default those in NAMES; ``seconds`` per measurement.
+def run_bench(seconds: float = 0.5) -> int:
+    """Prints the table of the rows SHOWN; ``seconds`` per measurement.
 
     Returns 0, or 1 if a library's answers differ from fastnn's; it is named, and not timed there.
     """
-    rows = [ROWS[name] for name in NAMES] if rows is None else rows
     threads = get_num_threads()
     print(f"{_core.isa()}, {threads} threads: {fma_peak() / 1e9:.0f} GFLOP/s FMA peak, ", end="")
     print(f"{copy_bandwidth() / 1e9:.1f} GB/s copy (64 MiB)\n", flush=True)
@@ -66,8 +71,8 @@ def run_bench(seconds: float = 0.5, rows: Sequence[Row] | None = None) -> int:
     workers, versions, missing = start(["fastnn", *RIVALS, "limits"], threads)
     try:
         compared = {peer: worker for peer, worker in workers.items() if peer != "limits"}
-        check_answers(compared, rows, wrong)
-        _print_rows({**compared, "limits": workers["limits"]}, rows, seconds, wrong)
+        check_answers(compared, SHOWN, wrong)
+        _print_rows({**compared, "limits": workers["limits"]}, SHOWN, seconds, wrong)
         workers.update(compared)  # one that died was replaced
     finally:
         close(workers)
