@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from kernels import assert_close, cases
-from peers.fastnn_peer import build
 from reference import optimizer
+
+from fastnn.tools.rivals.peers.fastnn_peer import build
 
 
 @pytest.mark.parametrize(("row", "mode"), [*cases("SGD"), *cases("Adam")])
