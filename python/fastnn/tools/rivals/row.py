@@ -37,7 +37,7 @@ class Row:
     stresses: str = ""
     # layers: the convolutions and poolings of real networks; more; rnn; ragged: sequences of lengths of their own;
     # streaming: one time step of one sequence per call, which goes on where the last call ended; steps, rnn steps;
-    # rim: drawn by rim.py
+    # rim: drawn by bench/rim.py
     group: str = "layers"
 
     def to_plain(self) -> dict[str, Any]:
