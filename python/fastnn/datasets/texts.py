@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -60,8 +61,6 @@ def load_stdlib_code(max_bytes: int = 1_000_000) -> str:
     10000
     """
     positive_int(max_bytes, "load_stdlib_code", "max_bytes")
-    import sysconfig
-
     stdlib = Path(sysconfig.get_paths()["stdlib"])
     parts: list[str] = []
     size = 0
