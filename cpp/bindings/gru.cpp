@@ -31,7 +31,7 @@ std::tuple<F32, F32, Kept> forward(const F32& x, const std::optional<I64>& batch
   for (int64_t d = 0; d < directions; ++d) {
     const Weights& w = layer.weights[d];
     projections.emplace_back(layer, d, early_bias(w, h));
-    packs.push_back(pack_recurrent(layer, kernels().gru_forward_pack, kernels().gru_workspace, d));
+    packs.push_back(pack_recurrent(layer, kernels().recurrent->gru_forward_pack, d));
     F32 gates = empty({layer.gate_rows(keep), kGates * h});
     GruForward a{};
     a.s = layer.sequence(d), a.gates = gates.mutable_data(), a.packed = packs[d]->data();
@@ -48,7 +48,7 @@ std::tuple<F32, F32, Kept> forward(const F32& x, const std::optional<I64>& batch
   {
     const py::gil_scoped_release nogil;
     const FlushSubnormals flush;
-    run_stretches(layer, projections, walks, kernels().gru_forward, keep);
+    run_stretches(layer, projections, walks, kernels().recurrent->gru_forward, keep);
     for (int64_t d = 0; d < directions; ++d)
       copy_rows(walks[d].y, layer.y_row(), layer.last_rows(d), h, h_n.mutable_data() + d * n * h);
   }
@@ -68,7 +68,7 @@ std::tuple<F32, State, WeightList> backward(const F32& x, const std::optional<I6
   std::vector<GruBackward> walks;
   std::vector<std::shared_ptr<const Workspace>> packs;
   for (int64_t d = 0; d < layer.directions(); ++d) {
-    packs.push_back(pack_recurrent(layer, kernels().gru_backward_pack, kernels().gru_workspace, d));
+    packs.push_back(pack_recurrent(layer, kernels().recurrent->gru_backward_pack, d));
     GruBackward a{};
     a.s = layer.sequence(d), a.gates = kept[d].first.mutable_data(), a.m = kept[d].second.mutable_data();
     a.packed = packs[d]->data(), a.h0 = layer.state(h0, "h0", d), a.y = y.data() + d * h, a.y_row = layer.y_row();
@@ -78,7 +78,7 @@ std::tuple<F32, State, WeightList> backward(const F32& x, const std::optional<I6
   {
     const py::gil_scoped_release nogil;
     const FlushSubnormals flush;
-    launch(kernels().gru_backward, walks.data(), layer.directions());
+    run_steps_of(kernels().recurrent->gru_backward, walks.data(), layer.directions());
     for (const GruBackward& a : walks)
       gradients.add(a.s.reverse, a.gates, {{a.gates, kGates * h, 2 * h}, {a.m, h, h}}, a.y, a.h0);
   }

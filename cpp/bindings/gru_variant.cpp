@@ -52,7 +52,7 @@ std::tuple<F32, F32, KeptArrays> forward(const F32& x, const std::optional<I64>&
   {
     const py::gil_scoped_release nogil;
     const FlushSubnormals flush;
-    run_stretches(layer, projections, walks, kernels().gru_variant_forward, keep);
+    run_stretches(layer, projections, walks, kernels().recurrent->gru_variant_forward, keep);
     for (int64_t d = 0; d < directions; ++d)
       copy_rows(walks[d].y, layer.y_row(), layer.last_rows(d), h, h_n.mutable_data() + d * n * h);
   }
@@ -88,7 +88,7 @@ std::tuple<F32, State, WeightList> backward(const F32& x, const std::optional<I6
   {
     const py::gil_scoped_release nogil;
     const FlushSubnormals flush;
-    launch(kernels().gru_variant_backward, walks.data(), layer.directions());
+    run_steps_of(kernels().recurrent->gru_variant_backward, walks.data(), layer.directions());
     for (int64_t d = 0; d < layer.directions(); ++d) {
       const GruVariantBackward& a = walks[d];
       const GatePart rz{a.gates, kGates * h, 2 * h}, fresh{a.gates + 2 * h, kGates * h, h, a.m}, late{a.m, h, h};

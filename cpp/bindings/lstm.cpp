@@ -18,7 +18,7 @@ std::tuple<F32, F32, F32, Kept> forward(const F32& x, const std::optional<I64>& 
   std::vector<F32> blocks;  // gates, c
   for (int64_t d = 0; d < directions; ++d) {
     projections.emplace_back(layer, d, sum_of(layer.weights[d].bias_ih, layer.weights[d].bias_hh));
-    packs.push_back(pack_recurrent(layer, kernels().lstm_forward_pack, kernels().lstm_workspace, d));
+    packs.push_back(pack_recurrent(layer, kernels().recurrent->lstm_forward_pack, d));
     F32 gates = empty({layer.gate_rows(keep), kGates * h}), c = keep ? empty({layer.rows(), h}) : c_n;
     LstmForward a{};
     a.s = layer.sequence(d), a.gates = gates.mutable_data(), a.packed = packs[d]->data();
@@ -32,7 +32,7 @@ std::tuple<F32, F32, F32, Kept> forward(const F32& x, const std::optional<I64>& 
   {
     const py::gil_scoped_release nogil;
     const FlushSubnormals flush;
-    run_stretches(layer, projections, walks, kernels().lstm_forward, keep);
+    run_stretches(layer, projections, walks, kernels().recurrent->lstm_forward, keep);
     for (int64_t d = 0; d < directions; ++d) {
       const std::vector<int64_t> last = layer.last_rows(d);
       copy_rows(walks[d].y, layer.y_row(), last, h, h_n.mutable_data() + d * n * h);
@@ -57,7 +57,7 @@ std::tuple<F32, F32, State, WeightList> backward(const F32& x, const std::option
   std::vector<const float*> first;
   std::vector<std::shared_ptr<const Workspace>> packs;
   for (int64_t d = 0; d < layer.directions(); ++d) {
-    packs.push_back(pack_recurrent(layer, kernels().lstm_backward_pack, kernels().lstm_workspace, d));
+    packs.push_back(pack_recurrent(layer, kernels().recurrent->lstm_backward_pack, d));
     LstmBackward a{};
     a.s = layer.sequence(d), a.gates = kept[d].first.mutable_data(), a.c = kept[d].second.data();
     a.packed = packs[d]->data(), a.c0 = layer.state(c0, "c0", d);
@@ -69,7 +69,7 @@ std::tuple<F32, F32, State, WeightList> backward(const F32& x, const std::option
   {
     const py::gil_scoped_release nogil;
     const FlushSubnormals flush;
-    launch(kernels().lstm_backward, walks.data(), layer.directions());
+    run_steps_of(kernels().recurrent->lstm_backward, walks.data(), layer.directions());
     for (const LstmBackward& a : walks)
       gradients.add(a.s.reverse, a.gates, {{a.gates, kGates * h, kGates * h}}, y.data() + a.s.reverse * h,
                     first[a.s.reverse]);

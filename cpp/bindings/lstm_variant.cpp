@@ -115,7 +115,7 @@ std::tuple<F32, F32, F32, KeptArrays> forward(const F32& x, const std::optional<
   {
     const py::gil_scoped_release nogil;
     const FlushSubnormals flush;
-    run_stretches(layer, projections, walks, kernels().lstm_variant_forward, keep);
+    run_stretches(layer, projections, walks, kernels().recurrent->lstm_variant_forward, keep);
     for (int64_t d = 0; d < directions; ++d) {
       const std::vector<int64_t> last = layer.last_rows(d);
       copy_rows(walks[d].y, layer.y_row(), last, p, h_n.mutable_data() + d * n * p);
@@ -174,14 +174,15 @@ std::tuple<F32, F32, State, WeightList, std::vector<std::pair<State, F32>>> back
   {
     const py::gil_scoped_release nogil;
     const FlushSubnormals flush;
-    launch(kernels().lstm_variant_backward, walks.data(), layer.directions());
+    run_steps_of(kernels().recurrent->lstm_variant_backward, walks.data(), layer.directions());
     for (int64_t d = 0; d < layer.directions(); ++d) {
       const LstmVariantBackward& a = walks[d];
       gradients.add(d, a.hat_x ? a.hat_x : a.gates, {{a.hat_h ? a.hat_h : a.gates, width, width}}, a.y, a.h0,
                     a.hat_x ? a.gates : nullptr);
       if (a.w_hr) product_over_rows(rows, a.dp, p, p, a.m, h, h, more[d].first->mutable_data());
       if (v.sums() > 0)
-        run_sum_rows({n, v.sums(), v.sums(), scratch[4 * d + 3]->data(), more[d].second.mutable_data(), nullptr});
+        launch(kernels().gemm->sum_rows,
+               SumRows{n, v.sums(), v.sums(), scratch[4 * d + 3]->data(), more[d].second.mutable_data(), nullptr});
     }
   }
   return {dh0, dc0, gradients.x(), gradients.weights(), more};

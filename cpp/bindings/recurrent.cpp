@@ -162,12 +162,12 @@ std::vector<int64_t> Layer::last_rows(int64_t direction) const {
   return last;
 }
 
-std::shared_ptr<const Workspace> pack_recurrent(const Layer& layer, const Kernel<RecurrentPack>& pack,
-                                                int64_t (*workspace)(int64_t h), int64_t direction) {
+std::shared_ptr<const Workspace> pack_recurrent(const Layer& layer, const Packing<RecurrentPack>& pack,
+                                                int64_t direction) {
   const F32& weight = layer.weights[direction].hh;
+  const RecurrentPack args{layer.h, weight.data()};
   const PackKey key{layer.h, reinterpret_cast<intptr_t>(&pack)};
-  return packed_weights(weight, std::nullopt, key, workspace(layer.h),
-                        [&](float* out) { launch(pack, RecurrentPack{layer.h, weight.data(), out}); });
+  return packed_together(weight_view(weight), {}, key, pack.floats(args), [&](float* out) { launch(pack, args, out); });
 }
 
 Projection::Projection(const Layer& layer, int64_t direction, const State& bias) : bias_(bias), gemm_{} {
@@ -177,20 +177,19 @@ Projection::Projection(const Layer& layer, int64_t direction, const State& bias)
   gemm_.b = w.data(), gemm_.b_row = 1, gemm_.b_col = layer.inputs;
   gemm_.c_row = layer.width();
   gemm_.bias = data_or_null(bias_);
-  const int64_t floats = kernels().gemm_workspace(gemm_);
+  const Packing<Gemm>& pack = kernels().gemm->gemm_pack;
+  const int64_t floats = pack.floats(gemm_);
   if (layer.rows() == 0) return;
-  packed_ = packed_weights(w, bias, {gemm_.n, gemm_.k, gemm_.b_row, gemm_.b_col}, floats, [&](float* out) {
-    Gemm whole = gemm_;
-    whole.packed = out;
-    launch(kernels().gemm_pack, whole);
-  });
-  gemm_.packed = const_cast<float*>(packed_->data());
+  const Floats start = view(bias_);
+  packed_ = packed_together(weight_view(w), {&start}, {gemm_.n, gemm_.k, gemm_.b_row, gemm_.b_col}, floats,
+                            [&](float* out) { launch(pack, gemm_, out); });
+  gemm_.packed = packed_->data();
 }
 
 void Projection::run(int64_t first, int64_t last, float* out) const {
   Gemm g = gemm_;
   g.m = last - first, g.a += first * g.a_row, g.c = out;
-  launch(kernels().gemm, g);
+  launch(kernels().gemm->gemm, g);
 }
 
 State sum_of(const State& a, const State& b) {

@@ -2,6 +2,7 @@
 // a whole layer, in one direction or both. Shapes are checked here, not in Python: for short sequences a check there
 // takes longer than the walk.
 #pragma once
+#include "contract/recurrent.h"
 #include "gemm.h"
 #include "packed.h"
 
@@ -64,8 +65,8 @@ struct Layer {
 };
 
 // The packed form of w_hh, made once per value of it. With the GIL.
-std::shared_ptr<const Workspace> pack_recurrent(const Layer& layer, const Kernel<RecurrentPack>& pack,
-                                                int64_t (*workspace)(int64_t h), int64_t direction);
+std::shared_ptr<const Workspace> pack_recurrent(const Layer& layer, const Packing<RecurrentPack>& pack,
+                                                int64_t direction);
 
 // x . weight_ih^T + bias of one direction, rows at a time.
 class Projection {
@@ -130,7 +131,7 @@ void run_stretches(const Layer& layer, const std::vector<Projection>& projection
       const auto [first, last] = layer.stretch_rows(walks[d].part, d);
       projections[d].run(first, last, const_cast<float*>(walks[d].gates) + (first - walks[d].part.row) * layer.width());
     }
-    launch(kernel, walks.data(), static_cast<int64_t>(walks.size()));
+    run_steps_of(kernel, walks.data(), static_cast<int64_t>(walks.size()));
   }
 }
 

@@ -5,7 +5,7 @@ namespace fastnn {
 namespace {
 
 void sum_rows(int64_t rows, const float* x, int64_t x_row, int64_t columns, float* out) {
-  run_sum_rows({rows, columns, x_row, x, out, nullptr});
+  launch(kernels().gemm->sum_rows, SumRows{rows, columns, x_row, x, out, nullptr});
 }
 
 // h before every row of the walk, (rows, columns): y of the step before, or h0 (null: zeros).
@@ -32,7 +32,7 @@ void product_over_rows(int64_t k, const float* a, int64_t a_row, int64_t m, cons
   g.a = a, g.a_row = 1, g.a_col = a_row;
   g.b = b, g.b_row = b_row, g.b_col = 1;
   g.c = c, g.c_row = n;
-  run_gemm(g);
+  launch(kernels().gemm->gemm, g);
 }
 
 LayerGradients::LayerGradients(const Layer& layer, bool x, const std::vector<bool>& weights) : layer_(layer) {
@@ -70,11 +70,11 @@ void LayerGradients::input(int64_t direction, const float* gates) {
   g.a = gates, g.a_row = g.k, g.a_col = 1;
   g.b = layer_.weights[direction].ih->data(), g.b_row = g.n, g.b_col = 1;
   g.c = dx_->mutable_data(), g.c_row = g.n;
-  if (direction == 0) return run_gemm(g);
+  if (direction == 0) return launch(kernels().gemm->gemm, g);
   const int64_t size = g.m * g.n;
   const Workspace part(size);
   g.c = part.data();
-  run_gemm(g);
+  launch(kernels().gemm->gemm, g);
   float* dx = dx_->mutable_data();
   for (int64_t i = 0; i < size; ++i) dx[i] += part.data()[i];
 }

@@ -4,6 +4,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "contract/recurrent.h"
 #include "packed.h"
 
 namespace fastnn {
@@ -45,7 +46,7 @@ class Busy {
 
 class RecurrentStream {
  public:
-  RecurrentStream(const std::string& cell, const std::vector<Weights>& layers) : kernels_(kernels()) {
+  RecurrentStream(const std::string& cell, const std::vector<Weights>& layers) : kernels_(*kernels().recurrent) {
     require(!layers.empty(), kClass, "there are no layers");
     for (const Weights& weights : layers) add_layer(cell_of(cell), weights);
     make_state();
@@ -105,7 +106,7 @@ class RecurrentStream {
   }
 
  private:
-  const Kernels& kernels_;  // of the ISA level that the weights are packed for
+  const RecurrentKernels& kernels_;  // of the ISA level that the weights are packed for
   std::vector<std::shared_ptr<const Workspace>> packs_;
   std::vector<RecurrentStep> steps_;  // a layer each; the step sets x and before
   int64_t work_ = 0;                  // multiply-adds
@@ -136,15 +137,13 @@ class RecurrentStream {
     require(bias_ih.has_value() == bias_hh.has_value(), kClass, "only one of the two biases is given");
     if (bias_ih) require_array(*bias_ih, {rows}, kClass, "bias_ih");
     if (bias_hh) require_array(*bias_hh, {rows}, kClass, "bias_hh");
-    RecurrentStepPack pack{{cell, inputs, h},     ih.data(), hh.data(), data_or_null(bias_ih),
-                           data_or_null(bias_hh), nullptr};
-    packs_.push_back(packed_together(hh, {&ih, bias_ih ? &*bias_ih : nullptr, bias_hh ? &*bias_hh : nullptr},
-                                     {static_cast<int>(cell), inputs, h}, kernels_.recurrent_step_floats(pack.layer),
-                                     [&](float* packed) {
-                                       pack.packed = packed;
-                                       launch(kernels_.recurrent_step_pack, pack);
-                                     }));
-    steps_.push_back({pack.layer, packs_.back()->data(), nullptr, nullptr, nullptr, nullptr});
+    const RecurrentStepPack args{{cell, inputs, h}, ih.data(), hh.data(), data_or_null(bias_ih), data_or_null(bias_hh)};
+    const Packing<RecurrentStepPack>& pack = kernels_.recurrent_step_pack;
+    const Floats inputs_view = view(ih), first = view(bias_ih), second = view(bias_hh);
+    packs_.push_back(packed_together(weight_view(hh), {&inputs_view, &first, &second},
+                                     {static_cast<int>(cell), inputs, h}, pack.floats(args),
+                                     [&](float* packed) { launch(pack, args, packed); }));
+    steps_.push_back({args.layer, packs_.back()->data(), nullptr, nullptr, nullptr, nullptr});
     work_ = checked_add(work_, checked_mul(rows, checked_add(inputs, h)));
   }
 

@@ -15,7 +15,7 @@ std::pair<F32, F32> forward(const F32& x, const std::optional<I64>& batch_sizes,
   std::vector<F32> blocks;
   for (int64_t d = 0; d < directions; ++d) {
     projections.emplace_back(layer, d, sum_of(layer.weights[d].bias_ih, layer.weights[d].bias_hh));
-    packs.push_back(pack_recurrent(layer, kernels().rnn_forward_pack, kernels().rnn_workspace, d));
+    packs.push_back(pack_recurrent(layer, kernels().recurrent->rnn_forward_pack, d));
     blocks.push_back(empty({layer.gate_rows(false), h}));
     RnnForward a{};
     a.s = layer.sequence(d), a.relu = relu, a.gates = blocks[d].data(), a.packed = packs[d]->data();
@@ -25,7 +25,7 @@ std::pair<F32, F32> forward(const F32& x, const std::optional<I64>& batch_sizes,
   {
     const py::gil_scoped_release nogil;
     const FlushSubnormals flush;
-    run_stretches(layer, projections, walks, kernels().rnn_forward, false);
+    run_stretches(layer, projections, walks, kernels().recurrent->rnn_forward, false);
     for (int64_t d = 0; d < directions; ++d)
       copy_rows(walks[d].y, layer.y_row(), layer.last_rows(d), h, h_n.mutable_data() + d * n * h);
   }
@@ -46,7 +46,7 @@ std::tuple<F32, State, WeightList> backward(const F32& x, const std::optional<I6
   std::vector<std::shared_ptr<const Workspace>> packs;
   std::vector<F32> blocks;
   for (int64_t d = 0; d < layer.directions(); ++d) {
-    packs.push_back(pack_recurrent(layer, kernels().rnn_backward_pack, kernels().rnn_workspace, d));
+    packs.push_back(pack_recurrent(layer, kernels().recurrent->rnn_backward_pack, d));
     blocks.push_back(empty({layer.rows(), h}));
     RnnBackward a{};
     a.s = layer.sequence(d), a.relu = relu, a.packed = packs[d]->data(), a.y = y.data() + d * h;
@@ -58,7 +58,7 @@ std::tuple<F32, State, WeightList> backward(const F32& x, const std::optional<I6
   {
     const py::gil_scoped_release nogil;
     const FlushSubnormals flush;
-    launch(kernels().rnn_backward, walks.data(), layer.directions());
+    run_steps_of(kernels().recurrent->rnn_backward, walks.data(), layer.directions());
     for (const RnnBackward& a : walks) gradients.add(a.s.reverse, a.gates, {{a.gates, h, h}}, a.y, first[a.s.reverse]);
   }
   return {dh0, gradients.x(), gradients.weights()};

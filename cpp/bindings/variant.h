@@ -29,20 +29,20 @@ struct PackPart {
   int64_t first, k, n;
   bool transposed;
 
-  int64_t floats() const { return kernels().step_workspace(k, n); }
+  int64_t floats() const { return kernels().recurrent->step_pack.floats({k, n, transposed, nullptr}); }
 };
 
 // The packed parts of a weight, one after the other, made once per value of it. With the GIL.
 inline std::shared_ptr<const Workspace> pack_step(const F32& weight, const std::vector<PackPart>& parts) {
-  PackKey key{reinterpret_cast<intptr_t>(&kernels().step_pack)};
+  PackKey key{reinterpret_cast<intptr_t>(&kernels().recurrent->step_pack)};
   int64_t floats = 0;
   for (const PackPart& p : parts) {
     key.insert(key.end(), {p.first, p.k, p.n, p.transposed});
     floats += p.floats();
   }
-  return packed_weights(weight, std::nullopt, key, floats, [&](float* out) {
+  return packed_together(weight_view(weight), {}, key, floats, [&](float* out) {
     for (const PackPart& p : parts) {
-      launch(kernels().step_pack, StepPack{p.k, p.n, p.transposed, weight.data() + p.first, out});
+      launch(kernels().recurrent->step_pack, StepPack{p.k, p.n, p.transposed, weight.data() + p.first}, out);
       out += p.floats();
     }
   });
