@@ -26,8 +26,8 @@ struct RnnForward {
   Sequence s;
   Stretch part;
   bool relu;
-  const float* gates;
-  const float* packed;  // by rnn_forward_pack
+  float* gates;
+  const float* packed;  // b (h, h), w_hh transposed
   const float* h0;      // (n, h); null: zeros
   float* y;
   int64_t y_row;
@@ -35,7 +35,7 @@ struct RnnForward {
 struct RnnBackward {
   Sequence s;
   bool relu;
-  const float *packed, *y;
+  const float *packed, *y;  // b (h, h)
   int64_t y_row;
   const float* dy;  // null: zeros
   int64_t dy_row;
@@ -47,7 +47,7 @@ struct LstmForward {
   Sequence s;
   Stretch part;
   float* gates;          // out, where keep: after their nonlinearities
-  const float* packed;   // by lstm_forward_pack
+  const float* packed;   // by gates_pack
   const float *h0, *c0;  // (n, h); null: zeros
   float* c;              // (rows, h) where keep, else (n, h): the last of each sample
   float* y;
@@ -67,7 +67,7 @@ struct GruForward {
   Sequence s;
   Stretch part;
   float* gates;                // out, where m is not null: after their nonlinearities
-  const float *packed, *bias;  // by gru_forward_pack; b_hn (h), null: zeros
+  const float *packed, *bias;  // by gates_pack; b_hn (h), null: zeros
   const float* h0;             // (n, h); null: zeros
   float* m;                    // (rows, h), or null: not kept
   float* y;
@@ -82,9 +82,15 @@ struct GruBackward {
   int64_t dy_row;
   float* dh;
 };
-// Of w_hh (gates, h, h).
-struct RecurrentPack {
-  int64_t h;
+// w_hh (gates, h, h), as forward of lstm and gru reads it.
+struct GatesPack {
+  int64_t h, gates;
+  const float* weight;
+};
+// b (k, n) of any other product of a step: weight is (k, n), or (n, k) where transposed.
+struct PanelPack {
+  int64_t k, n;
+  bool transposed;
   const float* weight;
 };
 
@@ -95,12 +101,6 @@ struct RecurrentPack {
 struct Mask {
   const float* data;
   int64_t row;
-};
-// Of b (k, n) of a product of a step: weight is (k, n), or (n, k) where transposed.
-struct StepPack {
-  int64_t k, n;
-  bool transposed;
-  const float* weight;
 };
 // With i = 1 - f where coupled, and a hat for what is normalised to mean 0 and variance 1 (else it is x . w_ih + biases
 // and h . w_hh themselves, without gains):
@@ -123,22 +123,24 @@ struct LstmVariant {
   float* scale;                           // out, with norms: (rows, 2), 1 / deviation of both
   float* c;                               // (rows, h) where keep, else (n, h): the last of each sample
   float* m;                               // (rows, h) with w_hr
-  float* y;
-  int64_t y_row;
 };
 struct LstmVariantForward : LstmVariant {
+  float* y;
+  int64_t y_row;
   Stretch part;  // gates, hat_x, hat_h, scale and m begin at part.row
   bool keep;
 };
 // As forward kept them; gates become the gradient of z, hat_x and hat_h that of the products.
 struct LstmVariantBackward : LstmVariant {
+  const float* y;
+  int64_t y_row;
   const float* dy;  // null: zeros
   int64_t dy_row;
-  float* dp;      // out, with w_hr: (rows, p), the gradient of m . w_hr; else (n, h) of scratch
-  float *dm, *u;  // (n, h) of scratch, dm with w_hr only
+  float* dp;  // out, with w_hr: (rows, p), the gradient of m . w_hr
   float *dh, *dc;
   float *d_peephole, *d_norm_x, *d_norm_h, *d_norm_c, *d_bias_c;  // one row for each sample, which is added to
   int64_t sums_row;                                               // between these rows
+  float* workspace;
 };
 // r, z, n; n = tanh(gate + m . w_hn) with m = r h, or, where reset_after, tanh(gate + r m) with m = h . w_hn + b_hn;
 // h = zone h + (1 - zone) ((1 - z) (drop n) + z h).
@@ -150,17 +152,19 @@ struct GruVariant {
   Mask zone, drop;
   const float* h0;   // (n, h); null: zeros
   float *gates, *m;  // (rows, 3 h) and (rows, h); out: after their nonlinearities
-  float* y;
-  int64_t y_row;
 };
 struct GruVariantForward : GruVariant {
+  float* y;
+  int64_t y_row;
   Stretch part;  // gates and m begin at part.row
 };
 // As forward kept them; gates become their gradient, m too where reset_after.
 struct GruVariantBackward : GruVariant {
+  const float* y;
+  int64_t y_row;
   const float* dy;  // null: zeros
   int64_t dy_row;
-  float *dh, *dm;  // dm: (n, h) of scratch, unless reset_after
+  float *dh, *workspace;
 };
 
 // ---- recurrent_step ------------------------------------------------------------------------------------------------
@@ -187,17 +191,16 @@ struct RecurrentStep {
 };
 
 struct RecurrentKernels {
-  Packing<RecurrentPack> gru_forward_pack;
+  Packing<GatesPack> gates_pack;
+  Packing<PanelPack> panel_pack;
+
   SteppedKernel<GruForward> gru_forward;
-  Packing<RecurrentPack> gru_backward_pack;
   SteppedKernel<GruBackward> gru_backward;
 
   SteppedKernel<GruVariantForward> gru_variant_forward;
   SteppedKernel<GruVariantBackward> gru_variant_backward;
 
-  Packing<RecurrentPack> lstm_forward_pack;
   SteppedKernel<LstmForward> lstm_forward;
-  Packing<RecurrentPack> lstm_backward_pack;
   SteppedKernel<LstmBackward> lstm_backward;
 
   SteppedKernel<LstmVariantForward> lstm_variant_forward;
@@ -206,12 +209,8 @@ struct RecurrentKernels {
   Packing<RecurrentStepPack> recurrent_step_pack;
   Kernel<RecurrentStep> recurrent_step;
 
-  Packing<RecurrentPack> rnn_forward_pack;
   SteppedKernel<RnnForward> rnn_forward;
-  Packing<RecurrentPack> rnn_backward_pack;
   SteppedKernel<RnnBackward> rnn_backward;
-
-  Packing<StepPack> step_pack;  // of gru_variant and lstm_variant, forward and backward
 };
 
 }  // namespace fastnn

@@ -10,15 +10,6 @@ namespace {
 
 constexpr int64_t kGates = 3;
 
-int64_t packed_floats(const RecurrentPack& p) { return vectors_of(p.h) * kLanes * kGates * p.h; }
-
-int64_t forward_pack_tasks(const RecurrentPack& p) { return vectors_of(p.h); }
-
-void forward_pack(const RecurrentPack& p, int64_t begin, int64_t end, float* packed) {
-  for (int64_t v = begin; v < end; ++v)
-    pack_gates(p.weight, p.h, kGates, v * kLanes, packed + v * kLanes * kGates * p.h);
-}
-
 int64_t forward_steps(const GruForward& a) { return by_units(a.s, kGates) ? a.part.end - a.part.begin : 1; }
 int64_t forward_tasks(const GruForward& a) { return walk_tasks(a.s, kGates, vectors_of(a.s.h)); }
 
@@ -84,12 +75,6 @@ void forward(const GruForward& a, int64_t step, int64_t begin, int64_t end) {
                });
 }
 
-int64_t backward_pack_tasks(const RecurrentPack& p) { return panels_of(p.h); }
-
-void backward_pack(const RecurrentPack& p, int64_t begin, int64_t end, float* packed) {
-  for (int64_t panel = begin; panel < end; ++panel) pack_back(p.weight, p.h, kGates * p.h, panel, packed);
-}
-
 int64_t backward_steps(const GruBackward& a) { return by_units(a.s, kGates) ? a.s.t + 1 : 1; }
 int64_t backward_tasks(const GruBackward& a) { return walk_tasks(a.s, kGates, panels_of(a.s.h)); }
 
@@ -126,8 +111,8 @@ void backward(const GruBackward& a, int64_t step, int64_t begin, int64_t end) {
   };
   const auto product = [&](int64_t now, int64_t first, int64_t last, int64_t panel, int64_t last_panel) {
     const int64_t time = time_of(a.s, now), start = a.s.starts[time];
-    const GateRows rows{a.gates + start * kGates * h, kGates * h, 2 * h, a.m + start * h, h, h};
-    multiply_back(rows, a.packed, true, a.dh, h, first, min64(last, rows_at(a.s, time)), panel, last_panel);
+    const PanelRows rows{a.gates + start * kGates * h, kGates * h, 2 * h, a.m + start * h, h, h};
+    multiply_panels(rows, a.packed, true, a.dh, h, h, first, min64(last, rows_at(a.s, time)), panel, last_panel);
   };
   walk_backward(a.s, kGates, step, begin, end, gates, product);
 }
@@ -135,9 +120,7 @@ void backward(const GruBackward& a, int64_t step, int64_t begin, int64_t end) {
 }  // namespace
 
 void add_gru(RecurrentKernels& k) {
-  k.gru_forward_pack = {packed_floats, forward_pack_tasks, forward_pack};
   k.gru_forward = {forward_steps, forward_tasks, forward};
-  k.gru_backward_pack = {packed_floats, backward_pack_tasks, backward_pack};
   k.gru_backward = {backward_steps, backward_tasks, backward};
 }
 

@@ -1,9 +1,9 @@
 // gru_variant: one direction of one layer with the options of GruVariant, after the input product, forward and
 // backward. A task is some samples through the whole walk; a step goes block by block of rows, whose gates stay in
-// cache. See recurrent.h for tasks and step_product.h for panels.
+// cache. See recurrent.h for tasks and panel.h for panels.
 #include "contract/recurrent.h"
 #include "core/math.h"
-#include "step_product.h"
+#include "variant.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -72,6 +72,7 @@ void forward(const GruVariantForward& a, int64_t, int64_t begin, int64_t end) {
   }
 }
 
+int64_t workspace(const GruVariantBackward& a) { return a.reset_after ? 0 : a.s.n * a.s.h; }
 int64_t backward_steps(const GruVariantBackward&) { return 1; }
 int64_t backward_tasks(const GruVariantBackward& a) { return sample_tasks(a.s, kGates); }
 
@@ -111,15 +112,16 @@ void reset_backward(const GruVariantBackward& a, float* gates, const float* dm, 
 void block_backward(const GruVariantBackward& a, int64_t start, int64_t before, int64_t from, int64_t to) {
   const int64_t h = a.s.h;
   float *gates = a.gates + (start + from) * kGates * h, *dh = a.dh + from * h;
+  float* dm = a.workspace;  // (n, h), the gradient of m
   for (int64_t row = from; row < to; ++row)
     update_backward(a, start + row, row_before(a.h0, h, a.y, a.y_row, before, row), a.dh + row * h);
   if (a.reset_after) {
     step_product(a.m + (start + from) * h, h, h, a.w_n, true, dh, h, h, to - from);
   } else {
-    step_product(gates + 2 * h, kGates * h, h, a.w_n, false, a.dm + from * h, h, h, to - from);
+    step_product(gates + 2 * h, kGates * h, h, a.w_n, false, dm + from * h, h, h, to - from);
     for (int64_t row = from; row < to; ++row)
-      reset_backward(a, gates + (row - from) * kGates * h, a.dm + row * h,
-                     row_before(a.h0, h, a.y, a.y_row, before, row), a.dh + row * h);
+      reset_backward(a, gates + (row - from) * kGates * h, dm + row * h, row_before(a.h0, h, a.y, a.y_row, before, row),
+                     a.dh + row * h);
   }
   step_product(gates, kGates * h, 2 * h, a.w_rz, true, dh, h, h, to - from);
 }
@@ -138,7 +140,7 @@ void backward(const GruVariantBackward& a, int64_t, int64_t begin, int64_t end) 
 
 void add_gru_variant(RecurrentKernels& k) {
   k.gru_variant_forward = {forward_steps, forward_tasks, forward};
-  k.gru_variant_backward = {backward_steps, backward_tasks, backward};
+  k.gru_variant_backward = {backward_steps, backward_tasks, backward, workspace, &GruVariantBackward::workspace};
 }
 
 }  // namespace FASTNN_ISA

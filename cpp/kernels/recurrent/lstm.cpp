@@ -9,15 +9,6 @@ namespace {
 
 constexpr int64_t kGates = 4;
 
-int64_t packed_floats(const RecurrentPack& p) { return vectors_of(p.h) * kLanes * kGates * p.h; }
-
-int64_t forward_pack_tasks(const RecurrentPack& p) { return vectors_of(p.h); }
-
-void forward_pack(const RecurrentPack& p, int64_t begin, int64_t end, float* packed) {
-  for (int64_t v = begin; v < end; ++v)
-    pack_gates(p.weight, p.h, kGates, v * kLanes, packed + v * kLanes * kGates * p.h);
-}
-
 int64_t forward_steps(const LstmForward& a) { return by_units(a.s, kGates) ? a.part.end - a.part.begin : 1; }
 int64_t forward_tasks(const LstmForward& a) { return walk_tasks(a.s, kGates, vectors_of(a.s.h)); }
 
@@ -88,12 +79,6 @@ void forward(const LstmForward& a, int64_t step, int64_t begin, int64_t end) {
                });
 }
 
-int64_t backward_pack_tasks(const RecurrentPack& p) { return panels_of(p.h); }
-
-void backward_pack(const RecurrentPack& p, int64_t begin, int64_t end, float* packed) {
-  for (int64_t panel = begin; panel < end; ++panel) pack_back(p.weight, p.h, kGates * p.h, panel, packed);
-}
-
 int64_t backward_steps(const LstmBackward& a) { return by_units(a.s, kGates) ? a.s.t + 1 : 1; }
 int64_t backward_tasks(const LstmBackward& a) { return walk_tasks(a.s, kGates, panels_of(a.s.h)); }
 
@@ -131,8 +116,8 @@ void backward(const LstmBackward& a, int64_t step, int64_t begin, int64_t end) {
   };
   const auto product = [&](int64_t now, int64_t first, int64_t last, int64_t panel, int64_t last_panel) {
     const int64_t time = time_of(a.s, now);
-    const GateRows rows{a.gates + a.s.starts[time] * kGates * h, kGates * h, kGates * h, nullptr, 0, 0};
-    multiply_back(rows, a.packed, false, a.dh, h, first, min64(last, rows_at(a.s, time)), panel, last_panel);
+    const PanelRows rows{a.gates + a.s.starts[time] * kGates * h, kGates * h, kGates * h, nullptr, 0, 0};
+    multiply_panels(rows, a.packed, false, a.dh, h, h, first, min64(last, rows_at(a.s, time)), panel, last_panel);
   };
   walk_backward(a.s, kGates, step, begin, end, gates, product);
 }
@@ -140,9 +125,7 @@ void backward(const LstmBackward& a, int64_t step, int64_t begin, int64_t end) {
 }  // namespace
 
 void add_lstm(RecurrentKernels& k) {
-  k.lstm_forward_pack = {packed_floats, forward_pack_tasks, forward_pack};
   k.lstm_forward = {forward_steps, forward_tasks, forward};
-  k.lstm_backward_pack = {packed_floats, backward_pack_tasks, backward_pack};
   k.lstm_backward = {backward_steps, backward_tasks, backward};
 }
 

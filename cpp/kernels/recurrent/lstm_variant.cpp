@@ -1,6 +1,6 @@
 // lstm_variant_forward: one direction of one layer with any of the options of LstmVariant, after the input product. A
 // task is some samples through the whole walk; a step goes block by block of rows: the product of all gates, then what
-// a row needs while its gates are in cache. See recurrent.h for tasks and step_product.h for panels.
+// a row needs while its gates are in cache. See recurrent.h for tasks and panel.h for panels.
 #include "contract/recurrent.h"
 #include "core/math.h"
 #include "normalise.h"

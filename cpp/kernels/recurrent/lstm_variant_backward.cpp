@@ -10,6 +10,8 @@ namespace {
 
 int64_t gates_of(const LstmVariant& a) { return a.coupled ? 3 : 4; }
 
+// (n, h) each: u, and the gradient of m.
+int64_t workspace(const LstmVariantBackward& a) { return 2 * a.s.n * a.s.h; }
 int64_t backward_steps(const LstmVariantBackward&) { return 1; }
 int64_t backward_tasks(const LstmVariantBackward& a) { return sample_tasks(a.s, gates_of(a)); }
 
@@ -108,17 +110,17 @@ void cell_backward(const LstmVariantBackward& a, const Row& r) {
 // Rows [from, to) of a step, all of which go on from the step before or none.
 void block(const LstmVariantBackward& a, int64_t start, int64_t before, int64_t from, int64_t to) {
   const int64_t h = a.s.h, width = gates_of(a) * h;
-  float* dp = a.dp + ((a.w_hr ? start : 0) + from) * a.p;
+  float *u = a.workspace, *all_dm = u + a.s.n * h, *dp = a.w_hr ? a.dp + (start + from) * a.p : all_dm + from * h;
   for (int64_t row = from; row < to; ++row)
     unzone_row(mask_row(a.zone_h, start + row), a.dy ? a.dy + (start + row) * a.dy_row : nullptr, a.dh + row * a.p,
                dp + (row - from) * a.p, a.p);
-  float* dm = (a.w_hr ? a.dm : a.dp) + from * h;
+  float* dm = all_dm + from * h;  // without w_hr the same as dp
   if (a.w_hr) step_product(dp, a.p, a.p, a.w_hr, false, dm, h, h, to - from);
   for (int64_t row = from; row < to; ++row) {
     const int64_t at = start + row;
     const Row r{
         a.gates + at * width, mask_row(a.zone_c, at), mask_row(a.drop, at), row_before(a.c0, h, a.c, h, before, row),
-        a.u + row * h,        dm + (row - from) * h,  a.dc + row * h,       row};
+        u + row * h,          dm + (row - from) * h,  a.dc + row * h,       row};
     make_u(a, r);
     hidden_backward(a, r);
     cell_backward(a, r);
@@ -145,7 +147,7 @@ void backward(const LstmVariantBackward& a, int64_t, int64_t begin, int64_t end)
 }  // namespace
 
 void add_lstm_variant_backward(RecurrentKernels& k) {
-  k.lstm_variant_backward = {backward_steps, backward_tasks, backward};
+  k.lstm_variant_backward = {backward_steps, backward_tasks, backward, workspace, &LstmVariantBackward::workspace};
 }
 
 }  // namespace FASTNN_ISA

@@ -1,7 +1,7 @@
 // Layer normalisation of one row (Ba et al. 2016, arXiv 1607.06450), forward and backward, inside a step. Sums are
 // taken lane by lane, then over the lanes in a fixed tree.
 #pragma once
-#include "step_product.h"
+#include "variant.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {

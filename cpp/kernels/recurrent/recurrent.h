@@ -3,21 +3,17 @@
 // is some units of every sample, and all tasks wait for each other after every step, since a step needs all of h.
 // run() takes what its tasks cover together, step by step, and within a step panel by panel of the packed weight, so
 // that a panel serves every row while it is in cache.
-//   forward:  a panel is kLanes hidden units of every gate: [h][gate][kLanes]
-//   backward: a panel is 1 to 4 vectors of hidden units: [gates * h][vectors][kLanes], dh = dgates . w_hh
+//   forward:  a panel is kLanes hidden units of every gate: [h][gate][kLanes]; of rnn as backward
+//   backward: a panel is some vectors of hidden units, as panel.h has it: dh = dgates . w_hh
 // Each element is one chain of multiply-adds in the order of k, so neither tiles nor tasks change a bit.
 #pragma once
 #include "contract/recurrent.h"
-#include "core/tile.h"
-#include "core/transpose.h"
+#include "panel.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-// 6 x 4 vectors of 32 registers, 3 x 4 of 16: the tallest tiles of four gates that compile without spills.
-constexpr int kStepRows = kRegisters == 32 ? 6 : 3;
-constexpr int kVectors = 4;
 constexpr int64_t kRowWork = 1 << 18;   // multiply-adds a task of samples should have
 constexpr int64_t kUnitRows = 4;        // samples up to which units are shared out,
 constexpr int64_t kUnitWork = 1 << 15;  // if a step has so many multiply-adds per sample: waiting costs a microsecond
@@ -81,108 +77,6 @@ template <class F>
                                                       int64_t before, int64_t sample) {
   if (before >= 0) return all + (before + sample) * all_row;
   return first ? first + sample * h : nullptr;
-}
-
-// The hidden units as vectors, and panels of nearly equal width, at most kVectors.
-[[gnu::always_inline]] inline int64_t vectors_of(int64_t h) { return ceil_div(h, kLanes); }
-[[gnu::always_inline]] inline int64_t panels_of(int64_t h) { return ceil_div(vectors_of(h), kVectors); }
-[[gnu::always_inline]] inline int64_t panel_vector(int64_t h, int64_t panel) {
-  return vectors_of(h) * panel / panels_of(h);
-}
-
-// A height or a width as a type: f(Rows<n>{}) for 1 <= n <= kStepRows, or kVectors.
-template <class F>
-[[gnu::always_inline]] inline void with_step_rows(int64_t rows, F f) {
-  if constexpr (kStepRows > 3) {
-    switch (rows) {
-      case 4:
-        return f(Rows<4>{});
-      case 5:
-        return f(Rows<5>{});
-      case 6:
-        return f(Rows<6>{});
-    }
-  }
-  switch (rows) {
-    case 1:
-      return f(Rows<1>{});
-    case 2:
-      return f(Rows<2>{});
-    case 3:
-      return f(Rows<3>{});
-  }
-}
-template <class F>
-[[gnu::always_inline]] inline void with_vectors(int64_t vectors, F f) {
-  switch (vectors) {
-    case 1:
-      return f(Rows<1>{});
-    case 2:
-      return f(Rows<2>{});
-    case 3:
-      return f(Rows<3>{});
-    case 4:
-      return f(Rows<4>{});
-  }
-}
-
-// f(row, Rows<height>) over tiles of nearly equal height that cover the rows [first, last).
-template <class F>
-[[gnu::always_inline]] inline void for_tiles(int64_t first, int64_t last, F f) {
-  const int64_t tiles = ceil_div(last - first, kStepRows);
-  for (int64_t t = 0; t < tiles; ++t) {
-    const int64_t row = first + tile_row(last - first, tiles, t);
-    with_step_rows(first + tile_row(last - first, tiles, t + 1) - row, [&](auto height) { f(row, height); });
-  }
-}
-
-// Forward panel of the units from `unit` on, all gates.
-inline void pack_gates(const float* w, int64_t h, int64_t gates, int64_t unit, float* out) {
-  for (int64_t g = 0; g < gates; ++g)
-    gather_lanes(w + (g * h + unit) * h, h, h, min64(kLanes, h - unit), out + g * kLanes, gates * kLanes);
-}
-
-// Backward panel: rows of w (k, h), the columns of the panel.
-inline void pack_back(const float* w, int64_t h, int64_t k, int64_t panel, float* packed) {
-  const int64_t first = panel_vector(h, panel), last = panel_vector(h, panel + 1);
-  float* out = packed + first * kLanes * k;
-  for (int64_t p = 0; p < k; ++p)
-    for (int64_t v = first; v < last; ++v, out += kLanes) store(out, load_n(w + p * h + v * kLanes, h - v * kLanes));
-}
-
-// Rows of dgates in one or two parts: a (rows, k), then a2 (rows, k2), against the rows of w_hh in that order.
-struct GateRows {
-  const float* a;
-  int64_t a_row, k;
-  const float* a2;
-  int64_t a2_row, k2;
-};
-
-template <int R, int V>
-void back_tile(const GateRows& d, int64_t row, const float* panel, bool add, float* dh, int64_t h, int64_t columns) {
-  vf acc[R][V];
-  if (add)
-    load_tile(acc, dh, h, columns);
-  else
-    start_tile(acc, nullptr);
-  multiply_add(acc, d.a + row * d.a_row, d.a_row, 1, panel, V * kLanes, d.k);
-  if (d.k2) multiply_add(acc, d.a2 + row * d.a2_row, d.a2_row, 1, panel + d.k * V * kLanes, V * kLanes, d.k2);
-  store_tile(acc, dh, h, columns);
-}
-
-// Samples [first, last) of dh (n, h) = (add ? dh : 0) + dgates . w_hh, columns of the panels [panel, last_panel)
-inline void multiply_back(const GateRows& d, const float* packed, bool add, float* dh, int64_t h, int64_t first,
-                          int64_t last, int64_t panel, int64_t last_panel) {
-  for (; panel < last_panel; ++panel) {
-    const int64_t vector = panel_vector(h, panel), vectors = panel_vector(h, panel + 1) - vector;
-    const float* b = packed + vector * kLanes * (d.k + d.k2);
-    const int64_t column = vector * kLanes, columns = min64(vectors * kLanes, h - column);
-    for_tiles(first, last, [&](int64_t row, auto height) {
-      with_vectors(vectors, [&](auto width) {
-        back_tile<decltype(height)::value, decltype(width)::value>(d, row, b, add, dh + row * h + column, h, columns);
-      });
-    });
-  }
 }
 
 // dh of a step: what came from the step after, plus dy where there is one.

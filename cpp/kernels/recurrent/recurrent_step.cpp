@@ -5,7 +5,7 @@
 // and the kernel of the whole sequence make of it (bias, then x, then h, in the order of k): the same bits.
 #include "contract/recurrent.h"
 #include "core/math.h"
-#include "core/tile.h"
+#include "panel.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -19,15 +19,13 @@ constexpr int64_t gates_of(Cell cell) { return cell == Cell::lstm ? 4 : cell == 
 constexpr int64_t biases_of(Cell cell) { return cell == Cell::gru ? 4 : gates_of(cell); }
 constexpr int widest(Cell cell) { return cell == Cell::lstm ? 2 : cell == Cell::gru ? 3 : 8; }
 
-// The hidden units as vectors, and panels of nearly equal width.
-int64_t vectors_of(const RecurrentLayer& l) { return ceil_div(l.h, kLanes); }
-int64_t panels_of(const RecurrentLayer& l) { return ceil_div(vectors_of(l), widest(l.cell)); }
-int64_t panel_vector(const RecurrentLayer& l, int64_t panel) { return vectors_of(l) * panel / panels_of(l); }
+int64_t panels_of(const RecurrentLayer& l) { return panels_of(l.h, widest(l.cell)); }
+int64_t panel_vector(const RecurrentLayer& l, int64_t panel) { return panel_vector(l.h, panel, widest(l.cell)); }
 int64_t vector_floats(const RecurrentLayer& l) {
   return kLanes * (biases_of(l.cell) + gates_of(l.cell) * (l.inputs + l.h));
 }
 
-int64_t packed_floats(const RecurrentStepPack& a) { return vectors_of(a.layer) * vector_floats(a.layer); }
+int64_t packed_floats(const RecurrentStepPack& a) { return vectors_of(a.layer.h) * vector_floats(a.layer); }
 
 // out[p * width + lane] = w[lane * k + p] for lane < valid, zero for the others.
 void pack_vector(const float* w, int64_t k, int64_t valid, float* out, int64_t width) {

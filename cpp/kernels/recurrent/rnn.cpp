@@ -8,21 +8,6 @@ namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-int64_t packed_floats(const RecurrentPack& p) { return vectors_of(p.h) * kLanes * p.h; }
-
-int64_t pack_tasks(const RecurrentPack& p) { return panels_of(p.h); }
-
-void forward_pack(const RecurrentPack& p, int64_t begin, int64_t end, float* packed) {
-  const int64_t h = p.h;
-  for (int64_t panel = begin; panel < end; ++panel) {
-    const int64_t first = panel_vector(h, panel), last = panel_vector(h, panel + 1);
-    float* out = packed + first * kLanes * h;
-    for (int64_t v = first; v < last; ++v)
-      gather_lanes(p.weight + v * kLanes * h, h, h, min64(kLanes, h - v * kLanes), out + (v - first) * kLanes,
-                   (last - first) * kLanes);
-  }
-}
-
 int64_t forward_steps(const RnnForward& a) { return by_units(a.s, 1) ? a.part.end - a.part.begin : 1; }
 int64_t backward_steps(const RnnBackward& a) { return by_units(a.s, 1) ? a.s.t + 1 : 1; }
 
@@ -78,10 +63,6 @@ void forward(const RnnForward& a, int64_t step, int64_t begin, int64_t end) {
                });
 }
 
-void backward_pack(const RecurrentPack& p, int64_t begin, int64_t end, float* packed) {
-  for (int64_t panel = begin; panel < end; ++panel) pack_back(p.weight, p.h, p.h, panel, packed);
-}
-
 void backward_row(const RnnBackward& a, int64_t unit, int64_t last, const float* y, const float* dy, const float* dh,
                   float* gates) {
   for (; unit < last; unit += kLanes) {
@@ -101,8 +82,8 @@ void backward(const RnnBackward& a, int64_t step, int64_t begin, int64_t end) {
   };
   const auto product = [&](int64_t now, int64_t first, int64_t last, int64_t panel, int64_t last_panel) {
     const int64_t time = time_of(a.s, now);
-    const GateRows rows{a.gates + a.s.starts[time] * h, h, h, nullptr, 0, 0};
-    multiply_back(rows, a.packed, false, a.dh, h, first, min64(last, rows_at(a.s, time)), panel, last_panel);
+    const PanelRows rows{a.gates + a.s.starts[time] * h, h, h, nullptr, 0, 0};
+    multiply_panels(rows, a.packed, false, a.dh, h, h, first, min64(last, rows_at(a.s, time)), panel, last_panel);
   };
   walk_backward(a.s, 1, step, begin, end, gates, product);
 }
@@ -110,9 +91,7 @@ void backward(const RnnBackward& a, int64_t step, int64_t begin, int64_t end) {
 }  // namespace
 
 void add_rnn(RecurrentKernels& k) {
-  k.rnn_forward_pack = {packed_floats, pack_tasks, forward_pack};
   k.rnn_forward = {forward_steps, tasks<RnnForward>, forward};
-  k.rnn_backward_pack = {packed_floats, pack_tasks, backward_pack};
   k.rnn_backward = {backward_steps, tasks<RnnBackward>, backward};
 }
 

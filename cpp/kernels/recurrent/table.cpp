@@ -12,9 +12,9 @@ const RecurrentKernels* recurrent_kernels() {
   void add_lstm(RecurrentKernels&); add_lstm(table);
   void add_lstm_variant(RecurrentKernels&); add_lstm_variant(table);
   void add_lstm_variant_backward(RecurrentKernels&); add_lstm_variant_backward(table);
+  void add_panel(RecurrentKernels&); add_panel(table);
   void add_recurrent_step(RecurrentKernels&); add_recurrent_step(table);
   void add_rnn(RecurrentKernels&); add_rnn(table);
-  void add_step_product(RecurrentKernels&); add_step_product(table);
   // clang-format on
   return &table;
 }

@@ -1,6 +1,4 @@
-// What gru_variant and lstm_variant share: the products of a step and sums over a row. b is packed in panels of 1 to 4
-// vectors of columns: [k][vectors][kLanes]. Each element is one chain of multiply-adds in the order of k, so tiles
-// change no bit.
+// What gru_variant and lstm_variant share: the products of a step, masks and zones.
 #pragma once
 #include "recurrent.h"
 
@@ -11,32 +9,12 @@ namespace {
 constexpr int64_t kBlockRows =
     4 * kStepRows;  // that a panel of b serves before the next; what they make stays in cache
 
-template <int R, int V>
-void step_tile(const float* a, int64_t a_row, int64_t k, const float* panel, bool add, float* out, int64_t out_row,
-               int64_t columns) {
-  vf acc[R][V];
-  if (add)
-    load_tile(acc, out, out_row, columns);
-  else
-    start_tile(acc, nullptr);
-  multiply_add(acc, a, a_row, 1, panel, V * kLanes, k);
-  store_tile(acc, out, out_row, columns);
-}
-
 // out (rows, n) = (add ? out : 0) + a (rows, k) . b; a null: zeros.
 inline void step_product(const float* a, int64_t a_row, int64_t k, const float* packed, bool add, float* out,
                          int64_t out_row, int64_t n, int64_t rows) {
   if (!a && add) return;
-  for (int64_t panel = 0; panel < panels_of(n); ++panel) {
-    const int64_t column = panel_vector(n, panel) * kLanes, vectors = panel_vector(n, panel + 1) - column / kLanes;
-    for_tiles(0, rows, [&](int64_t row, auto height) {
-      with_vectors(vectors, [&](auto width) {
-        step_tile<decltype(height)::value, decltype(width)::value>(
-            a + (a ? row * a_row : 0), a_row, a ? k : 0, packed + column * k, add, out + row * out_row + column,
-            out_row, min64(vectors * kLanes, n - column));
-      });
-    });
-  }
+  if (a) return multiply_panels({a, a_row, k, nullptr, 0, 0}, packed, add, out, out_row, n, 0, rows, 0, panels_of(n));
+  for (int64_t r = 0; r < rows; ++r) __builtin_memset(out + r * out_row, 0, n * sizeof(float));
 }
 
 // f(from, to) over the rows [first, last), a block at a time.
