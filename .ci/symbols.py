@@ -17,7 +17,7 @@ from loops import hot_loops, self_check
 WIDER = {"baseline": r"%[yz]mm", "avx2": r"%zmm", "avx512": None}
 WIDTH = {"avx2": "ymm", "avx512": "zmm"}
 # Objects whose hot loops may not touch the stack, and those among them that must have hot loops at all.
-PRODUCTS = re.compile(r"(conv2d\w*|gemm|gru\w*|lstm\w*|recurrent_step|rnn|roofline)\.cpp\.o")
+PRODUCTS = re.compile(r"(conv2d\w*|gemm|gru\w*|lstm\w*|panel|recurrent_step|rnn|roofline)\.cpp\.o")
 NOT_EMPTY = {
     f"{name}.cpp.o"
     for name in (
@@ -29,6 +29,7 @@ NOT_EMPTY = {
         "gemm",
         "gru",
         "lstm",
+        "panel",
         "recurrent_step",
         "rnn",
     )

@@ -1,6 +1,7 @@
 #include <array>
 
 #include "arrays.h"
+#include "contract/elementwise.h"
 
 namespace fastnn {
 namespace {
@@ -21,7 +22,7 @@ F32 forward(const std::string& name, const F32& x, float slope) {
   const Activation a{function, x.size(), slope, x.data(), y.mutable_data()};
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().activation_forward, a);
+    launch(kernels().elementwise->activation_forward, a);
   }
   return y;
 }
@@ -35,7 +36,7 @@ F32 backward(const std::string& name, const F32& saved, const F32& dy, float slo
   const ActivationBackward a{function, saved.size(), slope, saved.data(), dy.data(), dx.mutable_data()};
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().activation_backward, a);
+    launch(kernels().elementwise->activation_backward, a);
   }
   return dx;
 }

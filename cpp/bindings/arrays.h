@@ -1,5 +1,5 @@
-// NumPy arrays at the border: strict checks on the way in, blocks of the cache on the way out. Nothing is ever
-// converted or copied here; python/fastnn/arrays.py does that, where the message can be good.
+// NumPy arrays at the border: strict checks on the way in, views for the ops, blocks of the cache on the way out.
+// Nothing is ever converted or copied here; python/fastnn/arrays.py does that, where the message can be good.
 #pragma once
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -10,9 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "isa.h"
-#include "memory.h"
-#include "threads.h"
+#include "ops/view.h"
+#include "runtime/isa.h"
+#include "runtime/launch.h"
+#include "runtime/memory.h"
 
 namespace fastnn {
 namespace py = pybind11;
@@ -124,6 +125,30 @@ inline void require_same_layout(const py::array& a, const py::array& b, const ch
   if (!is_dense(b, require_dense(a, op, "x")))
     throw py::type_error(std::string(op) + ": " + name + " must lie in memory as x does");
 }
+
+// An array of at most kMostAxes axes and whole elements between them as the ops see it. They check nothing of memory:
+// what they take as contiguous has been required to be so.
+template <class T, int Flags>
+View<const T> view(const py::array_t<T, Flags>& a) {
+  if (a.ndim() > kMostAxes) throw py::value_error("array of " + std::to_string(a.ndim()) + " dimensions");
+  View<const T> v;
+  v.data = a.data(), v.axes = static_cast<int>(a.ndim());
+  for (int i = 0; i < v.axes; ++i) v.sizes[i] = a.shape(i), v.strides[i] = a.strides(i) / static_cast<int>(sizeof(T));
+  return v;
+}
+template <class T, int Flags>
+View<const T> view(const std::optional<py::array_t<T, Flags>>& a) {
+  return a ? view(*a) : View<const T>();
+}
+inline Output output(F32& a) {
+  const Floats v = view(a);
+  Output out;
+  out.data = a.mutable_data(), out.axes = v.axes;
+  std::copy(v.sizes, v.sizes + v.axes, out.sizes);
+  std::copy(v.strides, v.strides + v.axes, out.strides);
+  return out;
+}
+inline Output output(std::optional<F32>& a) { return a ? output(*a) : Output(); }
 
 inline const float* data_or_null(const std::optional<F32>& a) { return a ? a->data() : nullptr; }
 

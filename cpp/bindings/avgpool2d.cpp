@@ -1,4 +1,5 @@
 // Average pooling and adaptive average pooling: the same kernel over other windows.
+#include "contract/pool.h"
 #include "pool2d.h"
 
 namespace fastnn {
@@ -27,7 +28,7 @@ F32 run_forward(const F32& x, const AvgPool2d& g) {
   const AvgPool2dForward a{g, x.data(), y.mutable_data()};
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().avgpool2d_forward, a);
+    launch(kernels().pool->avgpool2d_forward, a);
   }
   return y;
 }
@@ -39,7 +40,7 @@ F32 run_backward(const F32& dy, const AvgPool2d& g, const char* op) {
   const AvgPool2dBackward a{g, dy.data(), dx.mutable_data()};
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().avgpool2d_backward, a);
+    launch(kernels().pool->avgpool2d_backward, a);
   }
   return dx;
 }

@@ -1,4 +1,4 @@
-#include <cmath>
+#include "ops/batchnorm.h"
 
 #include "arrays.h"
 
@@ -24,7 +24,14 @@ void require_channels(const std::optional<F32>& a, py::ssize_t c, const char* op
   require_contiguous(*a, op, name);
 }
 
-int64_t rows_of(const F32& x) { return x.shape(1) == 0 ? 0 : x.size() / x.shape(1); }
+// As the op sees it: (rows, C).
+template <class V>
+V rows_of(V x) {
+  const int64_t c = x.sizes[1];
+  x.sizes[0] = c == 0 ? 0 : x.size() / c;
+  x.axes = 2;
+  return x;
+}
 
 // (y or max(y, 0), statistics); the statistics are those of x, or mean and variance where given.
 std::pair<F32, F32> forward(const F32& x, const std::optional<F32>& weight, const std::optional<F32>& bias,
@@ -38,32 +45,21 @@ std::pair<F32, F32> forward(const F32& x, const std::optional<F32>& weight, cons
   require_channels(variance, c, op, "variance");
   require(mean.has_value() == variance.has_value(), op, "mean and variance must be given together");
   F32 y = empty_like(x), statistics = empty({4, c});
-  BatchNorm b{rows_of(x),         c,      x.data(), data_or_null(weight),
-              data_or_null(bias), eps,    relu,     statistics.mutable_data(),
-              y.mutable_data(),   nullptr};
-  for (int64_t j = 0; mean && j < c; ++j) {
-    b.statistics[j] = mean->data()[j];
-    b.statistics[c + j] = 0.0f;
-    b.statistics[2 * c + j] = static_cast<float>(1.0 / std::sqrt(static_cast<double>(variance->data()[j]) + eps));
-    b.statistics[3 * c + j] = variance->data()[j];
-  }
+  const Floats rows = rows_of(view(x)), w = view(weight), b = view(bias), m = view(mean), v = view(variance);
+  const Output out = rows_of(output(y)), out_statistics = output(statistics);
   {
     const py::gil_scoped_release nogil;
-    if (!mean) {
-      const Workspace partials(kernels().batchnorm_workspace(b.rows, c));
-      b.partials = partials.data();
-      launch(kernels().batchnorm_partial, b);
-      launch(kernels().batchnorm_statistics, b);
-    }
-    launch(kernels().batchnorm_forward, b);
+    Steps steps;
+    batchnorm_forward(steps, rows, w, b, m, v, eps, relu, out, out_statistics);
   }
   return {y, statistics};
 }
 
+using Maybe = std::optional<F32>;
+
 // (dx or None, dweight, dbias or both None)
-std::tuple<std::optional<F32>, std::optional<F32>, std::optional<F32>> backward(
-    const F32& dy, const F32& x, const std::optional<F32>& weight, const std::optional<F32>& bias,
-    const F32& statistics, bool fixed, bool relu, bool want_dx, bool want_sums) {
+std::tuple<Maybe, Maybe, Maybe> backward(const F32& dy, const F32& x, const Maybe& weight, const Maybe& bias,
+                                         const F32& statistics, bool fixed, bool relu, bool want_dx, bool want_sums) {
   const char* op = "batchnorm_backward";
   require_rows(x, op, "x");
   require_rows(dy, op, "dy");
@@ -73,37 +69,15 @@ std::tuple<std::optional<F32>, std::optional<F32>, std::optional<F32>> backward(
   require_channels(bias, c, op, "bias");
   require_shape(statistics, {4, c}, op, "statistics");
   require_contiguous(statistics, op, "statistics");
-  std::optional<F32> dx, dbias, dweight;
+  Maybe dx, dweight, dbias;
   if (want_dx) dx = empty_like(x);
-  const bool sums_needed = want_sums || !fixed;
-  const Workspace sums(checked_mul(2, c));
-  BatchNormBackward b{rows_of(x),
-                      c,
-                      x.data(),
-                      dy.data(),
-                      data_or_null(weight),
-                      data_or_null(bias),
-                      statistics.data(),
-                      fixed,
-                      relu,
-                      sums.data(),
-                      want_dx ? dx->mutable_data() : nullptr,
-                      nullptr};
+  if (want_sums) dweight = empty({c}), dbias = empty({c});
+  const Floats rows = rows_of(view(x)), drows = rows_of(view(dy)), w = view(weight), b = view(bias);
+  const Output out = want_dx ? rows_of(output(dx)) : Output(), dw = output(dweight), db = output(dbias);
   {
     const py::gil_scoped_release nogil;
-    const Workspace partials(kernels().batchnorm_workspace(b.rows, c));
-    b.partials = partials.data();
-    if (sums_needed) {
-      launch(kernels().batchnorm_backward_partial, b);
-      launch(kernels().batchnorm_backward_sums, b);
-    }
-    if (want_dx) launch(kernels().batchnorm_backward, b);
-  }
-  if (want_sums) {
-    dbias = empty({c});
-    dweight = empty({c});
-    std::copy(b.sums, b.sums + c, dbias->mutable_data());
-    std::copy(b.sums + c, b.sums + 2 * c, dweight->mutable_data());
+    Steps steps;
+    batchnorm_backward(steps, drows, rows, w, b, view(statistics), fixed, relu, out, dw, db);
   }
   return {dx, dweight, dbias};
 }

@@ -85,25 +85,25 @@ bool product_pays(Conv2dAlgorithm algorithm) {
          algorithm != Conv2dAlgorithm::dot;
 }
 Fold forward_fold(const Conv2d& g) {
-  Fold fold = fold_of(g, product_pays(kernels().conv2d_forward_algorithm(g)), true);
+  Fold fold = fold_of(g, product_pays(kernels().conv->conv2d_forward_algorithm(g)), true);
   if (!fold.is_product()) join_rows(fold.g);
   return fold;
 }
 Fold weight_fold(const Conv2d& g) {
-  const Conv2dAlgorithm algorithm = kernels().conv2d_backward_weight_algorithm(g);
+  const Conv2dAlgorithm algorithm = kernels().conv->conv2d_backward_weight_algorithm(g);
   Fold fold = fold_of(g, product_pays(algorithm) || (algorithm == Conv2dAlgorithm::grouped && g.c > g.groups), true);
   if (!fold.is_product()) join_rows(fold.g);
   return fold;
 }
 // Pixels that meet one output along an axis: each is a phase of its own, so that no padding stands for the others.
 Fold input_fold(const Conv2d& g) {
-  const Conv2dAlgorithm lanes = kernels().conv2d_backward_input_algorithm(g);
+  const Conv2dAlgorithm lanes = kernels().conv->conv2d_backward_input_algorithm(g);
   const bool sparse = 2 * g.w > 3 * g.stride_w * g.ow;  // most pixels of a row of dx meet padding
   Fold fold = fold_of(g, product_pays(lanes) || lanes == Conv2dAlgorithm::dot, sparse);
   if (fold.is_product()) return fold;
   join_rows(fold.g);
   Conv2d& inner = fold.g;
-  const Conv2dAlgorithm algorithm = kernels().conv2d_backward_input_algorithm(inner);
+  const Conv2dAlgorithm algorithm = kernels().conv->conv2d_backward_input_algorithm(inner);
   if (!product_pays(algorithm) && algorithm != Conv2dAlgorithm::dot) return fold;
   if (algorithm == Conv2dAlgorithm::spread) return fold;
   if (inner.oh == 1 && inner.kh > 1) inner.stride_h = inner.h + inner.pad_top;
@@ -134,16 +134,18 @@ F32 forward(const F32& x, const F32& weight, const std::optional<F32>& bias, con
   }
   a.g = fold.g;
   Blocks blocks;
-  const PackKey key = pack_key(fold, kernels().conv2d_forward_algorithm(a.g));
-  const auto packed = packed_weights(weight, bias, key, kernels().conv2d_workspace(a.g), [&](float* out) {
+  const PackKey key = pack_key(fold, kernels().conv->conv2d_forward_algorithm(a.g));
+  const py::gil_scoped_release nogil;
+  const Packing<Conv2dForward>& pack = kernels().conv->conv2d_forward_pack;
+  const Floats start = view(bias);
+  const Pack packed = packed_together(weight_view(weight), {&start}, key, pack.floats(a), [&](float* out) {
     a.weight = folded_weight(fold, weight.data(), blocks);
     a.packed = out;
-    launch(kernels().conv2d_pack, a);
+    launch(pack, a, out);
   });
   a.packed = packed->data();
-  const py::gil_scoped_release nogil;
   a.x = folded_image(fold, a.x, blocks);
-  launch(kernels().conv2d_forward, a);
+  launch(kernels().conv->conv2d_forward, a);
   return y;
 }
 
@@ -167,18 +169,19 @@ F32 backward_input(const F32& dy, const F32& weight, const Shape& x_shape, const
   }
   a.g = fold.g;
   Blocks blocks;
-  PackKey key = pack_key(fold, kernels().conv2d_backward_input_algorithm(a.g));
+  PackKey key = pack_key(fold, kernels().conv->conv2d_backward_input_algorithm(a.g));
   key.insert(key.end(), {1, a.g.stride_h, a.g.stride_w, std::min(a.g.stride_h, a.g.h), std::min(a.g.stride_w, a.g.w),
                          a.g.dilation_h, a.g.dilation_w, a.g.pad_top, a.g.pad_left});
-  const auto packed = packed_weights(weight, {}, key, kernels().conv2d_backward_input_workspace(a.g), [&](float* out) {
+  const py::gil_scoped_release nogil;
+  const Packing<Conv2dBackwardInput>& pack = kernels().conv->conv2d_backward_input_pack;
+  const Pack packed = packed_together(weight_view(weight), {}, key, pack.floats(a), [&](float* out) {
     a.weight = folded_weight(fold, weight.data(), blocks);
     a.packed = out;
-    launch(kernels().conv2d_backward_input_pack, a);
+    launch(pack, a, out);
   });
   a.packed = packed->data();
-  const py::gil_scoped_release nogil;
   a.dx = image_target(fold, dx.mutable_data(), blocks);
-  launch(kernels().conv2d_backward_input, a);
+  launch(kernels().conv->conv2d_backward_input, a);
   unfold_image(fold, a.dx, dx.mutable_data(), blocks);
   return dx;
 }
@@ -189,10 +192,7 @@ void sum_weight(const Fold& fold, Conv2dBackwardWeight a, float* dw) {
   a.g = fold.g;
   a.x = folded_image(fold, a.x, blocks);
   a.dw = weight_target(fold, dw, blocks);
-  const Workspace partials(kernels().conv2d_partials(a.g));
-  a.partials = partials.data();
-  launch(kernels().conv2d_backward_weight_partial, a);
-  launch(kernels().conv2d_backward_weight, a);
+  launch(kernels().conv->conv2d_backward_weight, a);
   unfold_weight(fold, a.dw, dw, blocks);
 }
 
@@ -247,7 +247,7 @@ std::array<const char*, 3> algorithms(const Shape& x_shape, const Shape& weight_
                                       const Sides& padding, const Pair& dilation, int64_t groups) {
   require(x_shape.size() == 4 && weight_shape.size() == 4, "conv2d_algorithms", "shapes must have 4 entries");
   const Conv2d g = geometry(x_shape, weight_shape, stride, padding, dilation, groups, "conv2d_algorithms");
-  const Kernels& k = kernels();
+  const ConvKernels& k = *kernels().conv;
   const auto name = [](const Fold& fold, auto algorithm) {
     return fold.is_product() ? "product" : algorithm_name(algorithm(fold.g));
   };

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "threads.h"
+#include "contract/gemm.h"
+#include "runtime/launch.h"
 
 namespace fastnn {
 namespace {
@@ -70,7 +71,7 @@ void parallel(int64_t tasks, const Run& run) {
 }
 
 void transpose(int64_t n, int64_t rows, int64_t cols, const float* x, float* y) {
-  launch(kernels().transpose, Transpose{n, rows, cols, x, y});
+  launch(kernels().gemm->transpose, Transpose{n, rows, cols, x, y});
 }
 
 // The pixels of a region of one image, `planes` of them with `unit` floats to a pixel, to or from dense memory.

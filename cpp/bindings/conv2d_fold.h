@@ -10,9 +10,10 @@
 #include <memory>
 #include <vector>
 
-#include "isa.h"
-#include "memory.h"
-#include "packs.h"
+#include "contract/conv.h"
+#include "ops/packs.h"
+#include "runtime/isa.h"
+#include "runtime/memory.h"
 
 namespace fastnn {
 

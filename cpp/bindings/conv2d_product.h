@@ -17,25 +17,30 @@ template <class Set>
 void product_of_weights(const Fold& f, const F32& weight, const std::optional<F32>& bias, Gemm g, PackKey key,
                         const Set& set) {
   Blocks blocks;
-  const int64_t groups = f.outer.groups, floats = kernels().gemm_workspace(g);
-  const auto all = [&](const float* filters, float* packed, auto kernel) {
+  const int64_t groups = f.outer.groups, floats = kernels().gemm->gemm_pack.floats(g);
+  const auto all = [&](const float* filters, const float* packed) {
     for (int64_t group = 0; group < groups; ++group) {
       set(g, filters, group);
-      g.packed = packed + group * floats;
-      launch(kernel, g);
+      g.packed = packed ? packed + group * floats : nullptr;
+      launch(kernels().gemm->gemm, g);
     }
   };
   if (floats == 0) {  // the filters are read as they lie
     const py::gil_scoped_release nogil;
-    return all(folded_weight(f, weight.data(), blocks), nullptr, kernels().gemm);
+    return all(folded_weight(f, weight.data(), blocks), nullptr);
   }
   f.add_to(key);
   key.insert(key.end(), {g.n, g.k, g.b_row, g.b_col, groups, 0});
-  const auto packed = packed_weights(weight, bias, key, groups * floats, [&](float* to) {
-    all(folded_weight(f, weight.data(), blocks), to, kernels().gemm_pack);
-  });
   const py::gil_scoped_release nogil;
-  all(nullptr, packed->data(), kernels().gemm);
+  const Floats start = view(bias);
+  const Pack packed = packed_together(weight_view(weight), {&start}, key, groups * floats, [&](float* to) {
+    const float* filters = folded_weight(f, weight.data(), blocks);
+    for (int64_t group = 0; group < groups; ++group) {
+      set(g, filters, group);
+      launch(kernels().gemm->gemm_pack, g, to + group * floats);
+    }
+  });
+  all(nullptr, packed->data());
 }
 
 // y = rows . filters^T + bias
@@ -92,7 +97,7 @@ inline void product_backward_weight(const Fold& f, const float* x, const float* 
     g.a = dy + group * outputs;
     g.b = rows + group * depth;
     g.c = target + group * outputs * depth;
-    run_gemm(g);
+    launch(kernels().gemm->gemm, g);
   }
   unfold_weight(f, target, dw, blocks);
 }

@@ -1,4 +1,5 @@
 #include "arrays.h"
+#include "contract/loss.h"
 
 namespace fastnn {
 namespace {
@@ -65,10 +66,7 @@ std::tuple<F32, Maybe, Maybe, Maybe> loss(const F32& emissions, const I64& tags,
   a.d_bounds = d_bounds ? d_bounds->mutable_data() : nullptr;
   {
     const py::gil_scoped_release nogil;
-    const Workspace partials(gradient ? checked_mul(kernels().crf_partials(a.g), 2) : 0);
-    a.partials = reinterpret_cast<double*>(partials.data());
-    launch(kernels().crf_loss, a);
-    launch(kernels().crf_gradient, a);
+    launch(kernels().loss->crf_loss, a);
   }
   return {losses, d_emissions, d_transitions, d_bounds};
 }
@@ -83,7 +81,7 @@ std::pair<I64, F32> decode(const F32& emissions, const F32& transitions, const F
   a.tags = tags.mutable_data(), a.scores = scores.mutable_data();
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().crf_decode, a);
+    launch(kernels().loss->crf_decode, a);
   }
   return {tags, scores};
 }

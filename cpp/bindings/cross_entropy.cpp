@@ -1,4 +1,5 @@
 #include "arrays.h"
+#include "contract/loss.h"
 
 namespace fastnn {
 namespace {
@@ -43,10 +44,7 @@ Result run(CrossEntropy a, bool each, bool gradient) {
   a.dx = dx ? dx->mutable_data() : nullptr;
   {
     const py::gil_scoped_release nogil;
-    const Workspace partials(checked_mul(kernels().cross_entropy_partials(a), 2));
-    a.partials = reinterpret_cast<double*>(partials.data());
-    launch(kernels().cross_entropy_partial, a);
-    launch(kernels().cross_entropy, a);
+    launch(kernels().loss->cross_entropy, a);
   }
   return {each ? losses : total, dx};
 }

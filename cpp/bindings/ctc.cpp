@@ -1,6 +1,6 @@
-#include "ctc_beam.h"
-
 #include "arrays.h"
+#include "contract/loss.h"
+#include "ops/ctc_beam.h"
 
 namespace fastnn {
 namespace {
@@ -64,7 +64,7 @@ std::pair<F32, std::optional<F32>> loss(const F32& x, const I64& labels, const I
   a.dx = dx ? dx->mutable_data() : nullptr;
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().ctc, a);
+    launch(kernels().loss->ctc, a);
   }
   return {losses, dx};
 }
@@ -86,7 +86,7 @@ std::tuple<I64, I64, F32> greedy(const F32& x, const I64& frames, int64_t blank)
                     scores.mutable_data()};
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().ctc_greedy, a);
+    launch(kernels().loss->ctc_greedy, a);
   }
   return {labels, counts, scores};
 }

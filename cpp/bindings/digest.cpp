@@ -1,4 +1,5 @@
-#include "packed.h"
+#include "arrays.h"
+#include "ops/packs.h"
 
 namespace fastnn {
 namespace {

@@ -1,4 +1,5 @@
 #include "arrays.h"
+#include "contract/elementwise.h"
 
 namespace fastnn {
 namespace {
@@ -8,7 +9,7 @@ F32 dropout(const F32& x, uint64_t key, uint32_t threshold, float factor) {
   const Dropout d{x.size(), key, threshold, factor, x.data(), y.mutable_data()};
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().dropout, d);
+    launch(kernels().elementwise->dropout, d);
   }
   return y;
 }

@@ -1,4 +1,5 @@
 #include "arrays.h"
+#include "contract/gemm.h"
 
 namespace fastnn {
 namespace {
@@ -24,7 +25,7 @@ F32 forward(const I64& indices, const F32& weight) {
                     indices.data(),   weight.data(),   y.mutable_data()};
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().embedding_forward, e);
+    launch(kernels().gemm->embedding_forward, e);
   }
   return y;
 }
@@ -38,15 +39,11 @@ F32 backward(const I64& indices, const F32& dy, int64_t rows, int64_t skip) {
   require_shape(dy, {indices.shape(0), width}, op, "dy");
   require_contiguous(dy, op, "dy");
   F32 dw = empty({rows, width});
-  EmbeddingBackward e{indices.shape(0),  rows,    width,  skip, indices.data(), dy.data(),
-                      dw.mutable_data(), nullptr, nullptr};
+  checked_mul(checked_add(checked_add(rows, 1), indices.shape(0)), 16);  // bytes of its workspace
+  const EmbeddingBackward e{indices.shape(0), rows, width, skip, indices.data(), dy.data(), dw.mutable_data(), nullptr};
   {
     const py::gil_scoped_release nogil;
-    const Workspace memory(checked_mul(2, checked_add(checked_add(rows, 1), e.count)));  // of int64
-    e.starts = reinterpret_cast<int64_t*>(memory.data());
-    e.order = e.starts + rows + 1;
-    launch(kernels().embedding_backward_sort, e);
-    launch(kernels().embedding_backward, e);
+    launch(kernels().gemm->embedding_backward, e);
   }
   return dw;
 }

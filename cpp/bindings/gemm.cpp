@@ -19,7 +19,7 @@ F32 gemm(const F32& a, const F32& b) {
   F32 c = empty({a.shape(0), a.shape(1), b.shape(2)});
   g.c = c.mutable_data(), g.c_batch = a.shape(1) * b.shape(2), g.c_row = b.shape(2);
   const py::gil_scoped_release nogil;
-  run_gemm(g);
+  launch(kernels().gemm->gemm, g);
   return c;
 }
 

@@ -1,6 +1,7 @@
 // Matrix products for the bindings of every op that needs one.
 #pragma once
 #include "arrays.h"
+#include "contract/gemm.h"
 #include "packed.h"
 
 namespace fastnn {
@@ -21,38 +22,19 @@ inline void require_sane(const Gemm& g) {
   checked_mul(checked_mul(g.batch, checked_add(g.m, 64)), columns);
 }
 
-// Without the GIL.
-inline void run_gemm(Gemm g) {
-  const Workspace packed(kernels().gemm_workspace(g));
-  g.packed = packed.data();
-  launch(kernels().gemm_pack, g);
-  launch(kernels().gemm, g);
-}
-
 // With the GIL, which is released for the work. b and bias are weights, likely to come again unchanged: the packed form
 // is kept, where b is dense in memory.
 inline void run_gemm(Gemm g, const F32& b, const std::optional<F32>& bias) {
-  const int64_t floats = kernels().gemm_workspace(g);
-  if (g.m * g.batch == 0 || floats == 0 || !is_dense(b, memory_order(b))) {
-    const py::gil_scoped_release nogil;
-    run_gemm(g);
-    return;
-  }
-  const auto packed = packed_weights(b, bias, {g.n, g.k, g.b_row, g.b_col}, floats, [&](float* p) {
-    g.packed = p;
-    launch(kernels().gemm_pack, g);
-  });
-  g.packed = packed->data();
+  const GemmKernels& k = *kernels().gemm;
+  const int64_t floats = k.gemm_pack.floats(g);
+  const bool keeps = g.m * g.batch != 0 && floats != 0 && is_dense(b, memory_order(b));
+  const Floats start = view(bias);
   const py::gil_scoped_release nogil;
-  launch(kernels().gemm, g);
-}
-
-// Without the GIL.
-inline void run_sum_rows(SumRows s) {
-  const Workspace partials(kernels().sum_rows_workspace(s));
-  s.partials = partials.data();
-  launch(kernels().sum_rows_partial, s);
-  launch(kernels().sum_rows, s);
+  if (!keeps) return launch(k.gemm, g);
+  const Pack packed = packed_together(weight_view(b), {&start}, {g.n, g.k, g.b_row, g.b_col}, floats,
+                                      [&](float* block) { launch(k.gemm_pack, g, block); });
+  g.packed = packed->data();
+  launch(k.gemm, g);
 }
 
 }  // namespace fastnn

@@ -79,7 +79,7 @@ F32 weight_gradient(const F32& x, const F32& weight, const F32& dy) {
   g.c = dw.mutable_data(), g.c_row = g.n;
   require_sane(g);
   const py::gil_scoped_release nogil;
-  run_gemm(g);
+  launch(kernels().gemm->gemm, g);
   return dw;
 }
 
@@ -87,7 +87,7 @@ F32 bias_gradient(const F32& dy, int64_t rows, int64_t out) {
   F32 db = empty({out});
   const SumRows s{rows, out, out, dy.data(), db.mutable_data(), nullptr};
   const py::gil_scoped_release nogil;
-  run_sum_rows(s);
+  launch(kernels().gemm->sum_rows, s);
   return db;
 }
 

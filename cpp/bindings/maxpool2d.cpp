@@ -1,3 +1,4 @@
+#include "contract/pool.h"
 #include "pool2d.h"
 
 namespace fastnn {
@@ -47,7 +48,7 @@ std::pair<F32, std::optional<py::array>> forward(const F32& x, const Pair& kerne
   a.x = x.data(), a.y = y.mutable_data();
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().maxpool2d_forward, a);
+    launch(kernels().pool->maxpool2d_forward, a);
   }
   return {y, index};
 }
@@ -73,7 +74,7 @@ F32 backward(const F32& dy, const py::array& index, const Shape& x_shape, const 
     a.index32 = static_cast<const int32_t*>(index.data());
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().maxpool2d_backward, a);
+    launch(kernels().pool->maxpool2d_backward, a);
   }
   return dx;
 }

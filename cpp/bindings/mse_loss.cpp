@@ -1,4 +1,5 @@
 #include "arrays.h"
+#include "contract/loss.h"
 
 namespace fastnn {
 namespace {
@@ -19,10 +20,7 @@ std::pair<F32, std::optional<F32>> mse_loss(const F32& x, const F32& target, dou
   m.dx = dx ? dx->mutable_data() : nullptr;
   {
     const py::gil_scoped_release nogil;
-    const Workspace partials(checked_mul(kernels().mse_loss_partials(m), 2));
-    m.partials = reinterpret_cast<double*>(partials.data());
-    launch(kernels().mse_loss_partial, m);
-    launch(kernels().mse_loss, m);
+    launch(kernels().loss->mse_loss, m);
   }
   return {each ? losses : total, dx};
 }

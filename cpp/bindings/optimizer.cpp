@@ -1,6 +1,7 @@
 // Optimizer steps in place on flat arrays. A step is one call, however many ranges with their own options it has, so
 // an interrupt never leaves half a step.
 #include "arrays.h"
+#include "contract/optim.h"
 
 namespace fastnn {
 namespace {
@@ -46,7 +47,7 @@ void sgd_step(F32 weight, const F32& grad, std::optional<F32> buffer, const std:
     s.nesterov = nesterov;
     s.maximize = maximize;
     s.first = first;
-    launch(kernels().sgd, s);
+    launch(kernels().optim->sgd, s);
   }
 }
 
@@ -78,19 +79,16 @@ void adam_step(F32 weight, const F32& grad, F32 m, F32 v, const std::vector<Adam
     a.weight_decay = static_cast<float>(weight_decay);
     a.decoupled = decoupled;
     a.maximize = maximize;
-    launch(kernels().adam, a);
+    launch(kernels().optim->adam, a);
   }
 }
 
 double sum_squares(const F32& x) {
   require_contiguous(x, "sum_squares", "x");
   double total = 0;
-  SumSquares s{x.size(), x.data(), nullptr, &total};
+  const SumSquares s{x.size(), x.data(), &total, nullptr};
   const py::gil_scoped_release nogil;
-  const Workspace partials(checked_mul(2, kernels().sum_squares_partial.tasks(s)));  // doubles
-  s.partials = reinterpret_cast<double*>(partials.data());
-  launch(kernels().sum_squares_partial, s);
-  launch(kernels().sum_squares, s);
+  launch(kernels().optim->sum_squares, s);
   return total;
 }
 

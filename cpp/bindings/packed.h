@@ -1,65 +1,25 @@
-// Packed weights for the bindings: made once per value of the weights, found again while they keep it.
+// Weights and whose memory they are, for packs (ops/packs.h).
 #pragma once
-#include <initializer_list>
-
 #include "arrays.h"
-#include "packs.h"
+#include "ops/packs.h"
 
 namespace fastnn {
 
-// The array whose memory it is: packs live as long as that one, however many views of it come and go.
-inline py::object owner_of(py::object array) {
+// The array whose memory it is: packs live as long as that one, however many views of it come and go. A chain of bases
+// ends at the array that owns the memory, or at one whose memory is no array's. Needs no GIL while `array` lives.
+inline const void* owner_of(const py::array& array) {
+  const PyObject* owner = array.ptr();
   for (;;) {
-    py::object base = array.attr("base");
-    if (!py::isinstance<py::array>(base)) return array;
-    array = base;
+    PyObject* base = py::detail::array_proxy(owner)->base;
+    if (!base || !py::isinstance<py::array>(base)) return owner;
+    owner = base;
   }
 }
 
-inline void add_digest(const float* x, int64_t size, Digest& digest) {
-  const size_t before = digest.size();
-  digest.resize(before + kernels().digest_words(size));
-  launch(kernels().digest, DigestArgs{size, x, digest.data() + before});
-}
+inline Weight weight_view(const F32& a) { return {view(a), owner_of(a)}; }
+inline Weight weight_view(const std::optional<F32>& a) { return a ? weight_view(*a) : Weight(); }
 
-// A block that fill(float*) has filled from `weight` and the `others` (dense; null: none). Call with the GIL; it is
-// released for the work. `key`: whatever the layout depends on beside their bits.
-template <class Fill>
-std::shared_ptr<const Workspace> packed_together(const py::array& weight, std::initializer_list<const F32*> others,
-                                                 PackKey key, int64_t floats, Fill fill) {
-  const py::object owner = owner_of(weight);
-  key.insert(key.begin(), {reinterpret_cast<intptr_t>(weight.data()), reinterpret_cast<intptr_t>(&kernels())});
-  std::shared_ptr<const Workspace> block;
-  bool added = false;
-  {
-    const py::gil_scoped_release nogil;
-    Digest digest;
-    add_digest(static_cast<const float*>(weight.data()), weight.size(), digest);
-    for (const F32* other : others)
-      if (other) add_digest(other->data(), other->size(), digest);
-    block = find_pack(owner.ptr(), key, digest);
-    if (!block) {
-      const auto fresh = std::make_shared<Workspace>(floats);
-      fill(fresh->data());
-      block = fresh;
-      added = keep_pack(owner.ptr(), key, std::move(digest), block);
-    }
-  }
-  if (added) {  // the weak reference lives until it has called back
-    const void* id = owner.ptr();
-    py::weakref(owner, py::cpp_function([id](py::handle reference) {
-                  forget_packs(id);
-                  reference.dec_ref();
-                }))
-        .release();
-  }
-  return block;
-}
-
-template <class Fill>
-std::shared_ptr<const Workspace> packed_weights(const py::array& weight, const std::optional<F32>& bias, PackKey key,
-                                                int64_t floats, Fill fill) {
-  return packed_together(weight, {bias ? &*bias : nullptr}, std::move(key), floats, fill);
-}
+// To be called once at import: packs are forgotten when the array dies that owns their weights.
+void watch_arrays();
 
 }  // namespace fastnn

@@ -1,3 +1,4 @@
+#include "contract/roofline.h"
 #include "arrays.h"
 
 namespace fastnn {
@@ -11,9 +12,9 @@ int64_t roofline_peak(int64_t tasks, int64_t steps) {
   const RooflinePeak p{tasks, steps, out.mutable_data()};
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().roofline_peak, p);
+    launch(kernels().roofline->roofline_peak, p);
   }
-  return kernels().roofline_peak_flops(p);
+  return kernels().roofline->roofline_peak_flops(p);
 }
 
 // y[...] = x[...], both (size), C-contiguous
@@ -24,7 +25,7 @@ void roofline_copy(const F32& x, F32& y) {
   require_contiguous(y, "roofline_copy", "y");
   const RooflineCopy c{x.shape(0), x.data(), y.mutable_data()};
   const py::gil_scoped_release nogil;
-  launch(kernels().roofline_copy, c);
+  launch(kernels().roofline->roofline_copy, c);
 }
 
 }  // namespace

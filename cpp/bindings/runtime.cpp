@@ -1,13 +1,15 @@
 // ISA level, threads and memory: what is not an op.
 #include <map>
 
-#include "arrays.h"
+#include "packed.h"
 
 namespace fastnn {
 
 void bind_runtime(py::module_& m) {
   isa();  // an unknown FASTNN_ISA is an error at import, not at the first call
   install_fork_handler();
+  install_pack_fork_handler();
+  watch_arrays();
   m.attr("__version__") = FASTNN_VERSION;
   m.def("isa", &isa);
   m.def("available_isas", &available_isas);

@@ -1,4 +1,5 @@
 #include "arrays.h"
+#include "contract/elementwise.h"
 
 namespace fastnn {
 namespace {
@@ -11,7 +12,7 @@ F32 forward(const F32& x, bool log) {
   const Softmax s{x.shape(0), x.shape(1), log, x.data(), y.mutable_data()};
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().softmax_forward, s);
+    launch(kernels().elementwise->softmax_forward, s);
   }
   return y;
 }
@@ -26,7 +27,7 @@ F32 backward(const F32& y, const F32& dy, bool log) {
   const SoftmaxBackward s{y.shape(0), y.shape(1), log, y.data(), dy.data(), dx.mutable_data()};
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().softmax_backward, s);
+    launch(kernels().elementwise->softmax_backward, s);
   }
   return dx;
 }

@@ -10,7 +10,7 @@ F32 sum_rows(const F32& x) {
   const SumRows s{x.shape(0), x.shape(1), x.shape(1), x.data(), out.mutable_data(), nullptr};
   {
     const py::gil_scoped_release nogil;
-    run_sum_rows(s);
+    launch(kernels().gemm->sum_rows, s);
   }
   return out;
 }

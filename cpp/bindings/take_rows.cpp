@@ -1,4 +1,5 @@
 #include "arrays.h"
+#include "contract/gemm.h"
 
 namespace fastnn {
 namespace {
@@ -18,7 +19,7 @@ F32 take_rows(const F32& x, const I64& index) {
   F32 y = empty({index.shape(0), x.shape(1)});
   const Embedding e{index.shape(0), rows, x.shape(1), p, x.data(), y.mutable_data()};
   const py::gil_scoped_release nogil;
-  launch(kernels().embedding_forward, e);
+  launch(kernels().gemm->embedding_forward, e);
   return y;
 }
 

@@ -1,4 +1,5 @@
 #include "arrays.h"
+#include "contract/gemm.h"
 
 namespace fastnn {
 namespace {
@@ -11,7 +12,7 @@ F32 transpose(const F32& x) {
   const Transpose t{x.shape(0), x.shape(1), x.shape(2), x.data(), y.mutable_data()};
   {
     const py::gil_scoped_release nogil;
-    launch(kernels().transpose, t);
+    launch(kernels().gemm->transpose, t);
   }
   return y;
 }

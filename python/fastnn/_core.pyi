@@ -218,7 +218,7 @@ def gru_backward(
     h0: numpy.typing.NDArray[numpy.float32] | None,
     weights: list[numpy.typing.NDArray[numpy.float32] | None],
     y: numpy.typing.NDArray[numpy.float32],
-    kept: list[tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32]]],
+    kept: list[list[numpy.typing.NDArray[numpy.float32]]],
     dy: numpy.typing.NDArray[numpy.float32] | None,
     dh: numpy.typing.NDArray[numpy.float32] | None,
     want_x: bool,
@@ -237,7 +237,7 @@ def gru_forward(
 ) -> tuple[
     numpy.typing.NDArray[numpy.float32],
     numpy.typing.NDArray[numpy.float32],
-    list[tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32]]],
+    list[list[numpy.typing.NDArray[numpy.float32]]],
 ]: ...
 def gru_variant_backward(
     x: numpy.typing.NDArray[numpy.float32],
@@ -295,7 +295,7 @@ def lstm_backward(
     c0: numpy.typing.NDArray[numpy.float32] | None,
     weights: list[numpy.typing.NDArray[numpy.float32] | None],
     y: numpy.typing.NDArray[numpy.float32],
-    kept: list[tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32]]],
+    kept: list[list[numpy.typing.NDArray[numpy.float32]]],
     dy: numpy.typing.NDArray[numpy.float32] | None,
     dh: numpy.typing.NDArray[numpy.float32] | None,
     dc: numpy.typing.NDArray[numpy.float32] | None,
@@ -318,7 +318,7 @@ def lstm_forward(
     numpy.typing.NDArray[numpy.float32],
     numpy.typing.NDArray[numpy.float32],
     numpy.typing.NDArray[numpy.float32],
-    list[tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32]]],
+    list[list[numpy.typing.NDArray[numpy.float32]]],
 ]: ...
 def lstm_variant_backward(
     x: numpy.typing.NDArray[numpy.float32],

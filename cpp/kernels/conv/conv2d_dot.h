@@ -1,0 +1,106 @@
+// The direct convolution where outputs are few and the channels of the source fill vectors: the lanes are source
+// channels, which are neighbours in memory already, and an output is the sum over the lanes of what gathered there.
+// It computes a Pass (conv2d_direct.h). Filters are packed [bias][ty][tx][depth / kLanes][output][lane].
+#pragma once
+#include "conv2d_direct.h"
+#include "core/transpose.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+constexpr int64_t kMaxDots = kLanes / 2;  // outputs of a pixel: more would half fill the lanes of the common kernel
+
+// Where the filter of output 0 for row (tap * depth + d) is packed; the next output's is kLanes further.
+inline int64_t dot_index(int64_t row, int64_t outputs) { return row / kLanes * kLanes * outputs + row % kLanes; }
+
+// R outputs of P neighbouring pixels, P as the registers allow: R * P sums, R filters, one vector of source.
+constexpr int dot_pixels(int r) {
+  const int fits = (static_cast<int>(kRegisters) - 2 - r) / r;
+  return fits < 1 ? 1 : fits < 8 ? fits : 8;
+}
+
+// A vector of R filters for every vector of depth and pixel: `count` of them, from `source` and `packed` on.
+template <int R, int P>
+[[gnu::always_inline]] inline void dot_run(vf (&acc)[P * R], const float* source, int64_t pixel, const float* packed,
+                                           int64_t count) {
+  RowPointers<P> at(source, pixel);
+  for (int64_t d = 0; d < count; ++d, packed += R * kLanes) {
+    vf w[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      w[r] = load(packed + r * kLanes);
+      keep(w[r]);
+    }
+#pragma GCC unroll 8
+    for (int q = 0; q < P; ++q) {
+      vf x = load(at.at[q / 3] + q % 3 * pixel);
+      keep(x);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) acc[q * R + r] = fma(x, w[r], acc[q * R + r]);
+    }
+    at.advance(kLanes);
+  }
+}
+
+// The sums over the lanes.
+template <int R, int P>
+[[gnu::always_inline]] inline void store_dots(const vf (&acc)[P * R], const float* bias, float* out, int64_t pixel) {
+  float sums[kSums<P * R>];
+  sum_all_lanes(acc, sums);
+  for (int q = 0; q < P; ++q)
+    for (int r = 0; r < R; ++r) out[q * pixel + r] = bias ? sums[q * R + r] + bias[r] : sums[q * R + r];
+}
+
+template <int R, int P>
+[[gnu::noinline]] void dot_tile(const Pass& p, Range rows, Range cols, const float* source, const float* bias,
+                                const float* packed, float* out) {
+  vf acc[P * R] = {};
+  // As in pass_tile: neighbouring taps of a row are one long run.
+  const bool joined = p.tap_w * p.source_pixel == p.depth;
+  const int64_t runs = joined ? min64(1, cols.last - cols.first) : cols.last - cols.first;
+  const int64_t length = joined ? (cols.last - cols.first) * p.depth : p.depth;
+  for (int64_t ty = rows.first; ty < rows.last; ++ty) {
+    const float* x = source + ty * p.tap_h * p.source_row + cols.first * p.tap_w * p.source_pixel;
+    const float* w = packed + (ty * p.taps_w + cols.first) * p.depth * R;
+    for (int64_t run = 0; run < runs; ++run, w += length * R)
+      dot_run<R, P>(acc, x + run * p.tap_w * p.source_pixel, p.move_w * p.source_pixel, w, length / kLanes);
+  }
+  store_dots<R, P>(acc, bias, out, p.out_pixel);
+}
+
+// As run_pass, for at most kMaxDots outputs and a depth that fills its vectors.
+inline void run_dot_pass(const Pass& p, const float* source, const float* packed, bool with_bias, float* out,
+                         int64_t rows, int64_t cols) {
+  const float* bias = with_bias ? packed : nullptr;
+  const float* weights = packed + (with_bias ? kLanes : 0);
+  with_rows(p.outputs, [&](auto height) {
+    constexpr int R = decltype(height)::value;
+    if constexpr (R <= kMaxDots) {
+      constexpr int P = dot_pixels(R), half = (P + 1) / 2;
+      for (int64_t i = 0; i < rows; ++i) {
+        const Range ty = row_taps(p, i, i);
+        const float* from = source + i * p.move_h * p.source_row;
+        float* to = out + i * p.out_row;
+        int64_t j = 0;
+        const auto tiles = [&](auto pixels) __attribute__((always_inline)) {
+          constexpr int N = decltype(pixels)::value;
+          for (; cols >= N && j < cols; j += N) {
+            j = min64(j, cols - N);  // the last tile computes some pixels once more
+            dot_tile<R, N>(p, ty, col_taps(p, j, j + N - 1), from + j * p.move_w * p.source_pixel, bias, weights,
+                           to + j * p.out_pixel);
+          }
+        };
+        tiles(Rows<P>{});
+        if constexpr (half > 1) tiles(Rows<half>{});
+        for (; j < cols; ++j)
+          dot_tile<R, 1>(p, ty, col_taps(p, j, j), from + j * p.move_w * p.source_pixel, bias, weights,
+                         to + j * p.out_pixel);
+      }
+    }
+  });
+}
+
+}  // namespace
+}  // namespace FASTNN_ISA
+}  // namespace fastnn
