@@ -10,7 +10,6 @@ static void bind_all(py::module_& m) {
   void bind_avgpool2d(py::module_&); bind_avgpool2d(m);
   void bind_batchnorm(py::module_&); bind_batchnorm(m);
   void bind_broadcast(py::module_&); bind_broadcast(m);
-  void bind_conv2d(py::module_&); bind_conv2d(m);
   void bind_crf(py::module_&); bind_crf(m);
   void bind_cross_entropy(py::module_&); bind_cross_entropy(m);
   void bind_ctc(py::module_&); bind_ctc(m);
@@ -20,6 +19,7 @@ static void bind_all(py::module_& m) {
   void bind_gemm(py::module_&); bind_gemm(m);
   void bind_gru(py::module_&); bind_gru(m);
   void bind_gru_variant(py::module_&); bind_gru_variant(m);
+  void bind_image(py::module_&); bind_image(m);
   void bind_linear(py::module_&); bind_linear(m);
   void bind_lstm(py::module_&); bind_lstm(m);
   void bind_lstm_variant(py::module_&); bind_lstm_variant(m);

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core, nn
+from fastnn.algorithms import wanted_algorithm
 from fastnn.bench import copy_bandwidth, fma_peak
 from fastnn.nn.inputs import Shape, as_shapes, run, shape_of
 from fastnn.nn.mode import evaluation
@@ -113,9 +114,9 @@ def _algorithms(module: Module, x: Shape, y: Shape) -> tuple[str, ...]:
     padding = (0, module.padding) if flat and not isinstance(module.padding, str) else module.padding
     sides = padding_sides(padding, (weight[2], weight[3]), stride, dilation)
     if isinstance(module, _TRANSPOSED):  # the input gradient of a convolution from y to x
-        forward, dx, dw = _core.conv2d_algorithms(y, weight, stride, sides, dilation, module.groups)
+        forward, dx, dw = _core.conv2d_algorithms(y, weight, stride, sides, dilation, module.groups, wanted_algorithm())
         return dx, forward, dw
-    return tuple(_core.conv2d_algorithms(x, weight, stride, sides, dilation, module.groups))
+    return tuple(_core.conv2d_algorithms(x, weight, stride, sides, dilation, module.groups, wanted_algorithm()))
 
 
 def _flops(module: Module, x: Shape, y: Shape) -> float:

@@ -1,8 +1,8 @@
 // The sweep of a depthwise or grouped convolution over its outputs: lanes are channels, tiles are neighbouring outputs,
-// and taps outside the image are skipped. conv2d_depthwise.cpp says what is swept.
+// and taps outside the image are skipped. depthwise.cpp says what is swept.
 #pragma once
-#include "conv2d.h"
-#include "conv2d_direct.h"
+#include "geometry.h"
+#include "pass.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {

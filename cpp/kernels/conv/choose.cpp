@@ -1,0 +1,125 @@
+// Which algorithm computes a convolution: one list for each direction, best first. The first that pays is taken, from
+// the shape of one sample and of the filters only; "direct", the last, computes every shape.
+#include "algorithms.h"
+#include "geometry.h"
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+bool always(const Conv2d&) { return true; }
+
+// One filter per channel: vectors run over channels, there is nothing to multiply as matrices.
+bool is_depthwise(const Conv2d& g) { return g.groups >= 2 && g.c == g.groups && g.k == g.groups; }
+
+// Groups of few channels, as many out as in, or several filters per channel: the same, with the channels of several
+// groups. More than half a vector of channels fills the tiles of matrices as well.
+bool is_grouped(const Conv2d& g) {
+  return kPermutes && g.groups >= 2 && g.c > 0 && g.k > g.groups && (g.k == g.c || g.c == g.groups) &&
+         max64(g.c, g.k) <= kLanes * g.groups;
+}
+bool grouped_pays(const Conv2d& g) { return 2 * max64(g.c, g.k) <= kLanes * g.groups; }
+
+// Winograd's needs channels to fill vectors, and tiles that do not hang over the image too far (16 of 25 outputs wanted
+// at 5x5). F(4x4, 3x3) needs transformed filters, four times the weights, that stay in L3 unless many tiles share them.
+// Where these are too large, F(2x2, 3x3) has less than half of them.
+bool is_winograd(const Conv2d& g) {
+  return g.kh == 3 && g.kw == 3 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_h == 1 && g.dilation_w == 1 &&
+         g.groups == 1 && g.c > 0 && g.k > 0;
+}
+int64_t winograd_tiles(const Conv2d& g, int64_t side) { return ceil_div(g.oh, side) * ceil_div(g.ow, side); }
+bool winograd_pays(const Conv2d& g, int64_t side) {
+  const bool fits = 5 * g.oh * g.ow >= 3 * side * side * winograd_tiles(g, side);
+  const int64_t best = g.c * g.k <= 256 * 256 || winograd_tiles(g, 4) >= 64 ? 4 : 2;
+  return g.c >= 16 && g.k >= 16 && side == best && fits;
+}
+bool winograd4_pays(const Conv2d& g) { return winograd_pays(g, 4); }
+bool winograd2_pays(const Conv2d& g) { return winograd_pays(g, 2); }
+
+// Output channels that would fill less than half a vector leave the lanes to something else: to the channels of the
+// source where these fill vectors (dot), or to pixels (planar), if the padding between rows, `halo` pixels that are
+// computed for nothing, does not eat the gain.
+bool is_dot(int64_t outputs, int64_t depth) { return 2 * outputs <= kLanes && depth > 0 && depth % kLanes == 0; }
+bool planar_pays(int64_t outputs, int64_t cols, int64_t halo) { return outputs * (cols + halo) <= kLanes * cols; }
+
+bool is_dot_forward(const Conv2d& g) { return g.groups == 1 && is_dot(g.k, g.c); }
+bool is_planar_forward(const Conv2d& g) {
+  return g.groups == 1 && g.stride_h == 1 && g.stride_w == 1 && 2 * g.k <= kLanes;
+}
+bool planar_forward_pays(const Conv2d& g) { return planar_pays(g.k, g.ow, (g.kw - 1) * g.dilation_w); }
+
+bool is_dot_input(const Conv2d& g) { return g.groups == 1 && is_dot(g.c, g.k); }
+bool is_planar_input(const Conv2d& g) { return g.groups == 1 && 2 * g.c <= kLanes; }
+bool planar_input_pays(const Conv2d& g) {  // the phases of a stride move by one pixel
+  return planar_pays(g.c, ceil_div(g.w, g.stride_w), (g.kw - 1) * g.dilation_w / g.stride_w + 1);
+}
+
+// In the input gradient a row of taps may fill one vector or two, to three quarters at least, or half where there is
+// one channel: with pixels as lanes, each multiply-add of a single channel reads a vector of its own.
+bool is_spread(const Conv2d& g) {
+  return g.groups == 1 && g.stride_h == 1 && g.stride_w == 1 && g.dilation_w == 1 && g.c > 0 &&
+         g.kw * g.c <= 2 * kLanes;
+}
+bool spread_pays(const Conv2d& g) {
+  const int64_t floats = g.kw * g.c;
+  return 2 * g.c <= kLanes && 4 * floats >= (g.c == 1 ? 2 : 3) * ceil_div(floats, kLanes) * kLanes;
+}
+
+// In the gradient of the filters, rows of pixels are filled up to whole vectors.
+bool planar_weight_pays(const Conv2d& g) { return 4 * g.k * ceil_div(g.ow, kLanes) <= 3 * g.ow; }
+
+// clang-format off
+const Conv2dAlgorithm<Conv2dForward> kForward[] = {
+    // name, accepts, pays, plain, beats_product, by_phase, pack, kernel
+    {"depthwise", is_depthwise, always, true, true, false, &depthwise_forward_pack, &depthwise_forward},
+    {"grouped, channels of several groups as lanes", is_grouped, grouped_pays, true, true, false, &depthwise_forward_pack, &depthwise_forward},
+    {"Winograd F(4x4, 3x3)", is_winograd, winograd4_pays, false, false, false, &winograd4_forward_pack, &winograd4_forward},
+    {"Winograd F(2x2, 3x3)", is_winograd, winograd2_pays, false, false, false, &winograd2_forward_pack, &winograd2_forward},
+    {"direct, source channels as lanes", is_dot_forward, always, true, true, false, &dot_forward_pack, &dot_forward},
+    {"direct, pixels as lanes", is_planar_forward, planar_forward_pays, true, false, false, &planar_forward_pack, &planar_forward},
+    {"direct", always, always, true, false, false, &direct_forward_pack, &direct_forward},
+};
+
+const Conv2dAlgorithm<Conv2dBackwardInput> kBackwardInput[] = {
+    {"depthwise", is_depthwise, always, true, true, false, &depthwise_backward_input_pack, &depthwise_backward_input},
+    {"grouped, channels of several groups as lanes", is_grouped, grouped_pays, true, true, false, &depthwise_backward_input_pack, &depthwise_backward_input},
+    {"Winograd F(4x4, 3x3)", is_winograd, winograd4_pays, false, false, false, &winograd4_backward_input_pack, &winograd4_backward_input},
+    {"Winograd F(2x2, 3x3)", is_winograd, winograd2_pays, false, false, false, &winograd2_backward_input_pack, &winograd2_backward_input},
+    {"direct, channels of a row of taps as lanes", is_spread, spread_pays, true, false, false, &spread_backward_input_pack, &spread_backward_input},
+    {"direct, source channels as lanes", is_dot_input, always, true, false, true, &dot_backward_input_pack, &dot_backward_input},
+    {"direct, pixels as lanes", is_planar_input, planar_input_pays, true, false, true, &planar_backward_input_pack, &planar_backward_input},
+    {"direct", always, always, true, false, true, &direct_backward_input_pack, &direct_backward_input},
+};
+
+const Conv2dAlgorithm<Conv2dBackwardWeight> kBackwardWeight[] = {
+    {"depthwise", is_depthwise, always, true, true, false, nullptr, &depthwise_backward_weight},
+    {"grouped, channels of several groups as lanes", is_grouped, grouped_pays, true, true, false, nullptr, &depthwise_backward_weight},
+    {"Winograd F(4x4, 3x3)", is_winograd, winograd4_pays, false, false, false, nullptr, &winograd4_backward_weight},
+    {"direct, pixels as lanes", is_planar_forward, planar_weight_pays, true, false, false, nullptr, &planar_backward_weight},
+    {"direct", always, always, true, false, false, nullptr, &direct_backward_weight},
+};
+// clang-format on
+
+bool same(const char* a, const char* b) { return __builtin_strcmp(a, b) == 0; }
+
+template <class Args, int N>
+const Conv2dAlgorithm<Args>* choose(const Conv2dAlgorithm<Args> (&list)[N], const Conv2d& g) {
+  const bool plain = g.algorithm && same(g.algorithm, kPlainSums), pinned = g.algorithm && !plain;
+  for (const Conv2dAlgorithm<Args>& a : list) {
+    const bool wanted = pinned ? same(a.name, g.algorithm) : a.plain || !plain;
+    if (wanted && a.accepts(g) && (pinned || a.pays(g))) return &a;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const ConvKernels* conv_kernels() {
+  static const ConvKernels table{[](const Conv2d& g) { return choose(kForward, g); },
+                                 [](const Conv2d& g) { return choose(kBackwardInput, g); },
+                                 [](const Conv2d& g) { return choose(kBackwardWeight, g); }};
+  return &table;
+}
+
+}  // namespace FASTNN_ISA
+}  // namespace fastnn
