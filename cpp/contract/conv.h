@@ -35,16 +35,18 @@ struct Conv2dBackwardWeight {
   float* partials;  // the workspace
 };
 
+// lanes: its lanes are channels as they lie, so that no product of matrices is faster, even where the convolution is
+// one; phases: of backward_input, where pixels of dx that meet the same taps go together; sums: any other that is a
+// plain sum; winograd: one that is not.
+enum class Conv2dKind { lanes, phases, sums, winograd };
 // One way to compute a direction. kernels/conv/choose.cpp has them all.
 template <class Args>
 struct Conv2dAlgorithm {
   const char* name;
   bool (*accepts)(const Conv2d&);  // whether it computes this shape
   bool (*pays)(const Conv2d&);     // and whether it is faster than those after it in the list
-  bool plain;                      // its results are plain sums
-  bool beats_product;              // also where the convolution is a product of matrices
-  bool by_phase;                   // of backward_input: pixels of dx that meet the same taps go together
-  const Packing<Args>* pack;       // null: nothing is packed
+  Conv2dKind kind;
+  const Packing<Args>* pack;  // null: nothing is packed
   const Kernel<Args>* kernel;
 };
 

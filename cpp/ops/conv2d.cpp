@@ -97,7 +97,7 @@ Choice<Args> choice_of(const Conv2d& g, Choose<Args> choose, bool products, bool
 // pixels need not be turned.
 template <class Args>
 bool product_pays(const Conv2d& g, Choose<Args> choose) {
-  return !is_pinned(g) && !choose(g)->beats_product;
+  return !is_pinned(g) && choose(g)->kind != Conv2dKind::lanes;
 }
 
 Choice<Conv2dForward> forward_choice(const Conv2d& g) {
@@ -115,7 +115,7 @@ Choice<Conv2dBackwardInput> input_choice(const Conv2d& g) {
   const auto choose = kernels().conv->conv2d_backward_input;
   const bool sparse = 2 * g.w > 3 * g.stride_w * g.ow;  // most pixels of a row of dx meet padding
   Choice<Conv2dBackwardInput> choice = choice_of(g, choose, product_pays(g, choose), sparse);
-  if (!choice.algorithm || !choice.algorithm->by_phase) return choice;
+  if (!choice.algorithm || choice.algorithm->kind != Conv2dKind::phases) return choice;
   Conv2d& inner = choice.fold.g;
   if (inner.oh == 1 && inner.kh > 1) inner.stride_h = inner.h + inner.pad_top;
   if (inner.ow == 1 && inner.kw > 1) inner.stride_w = inner.w + inner.pad_left;

@@ -7,6 +7,15 @@ namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
+constexpr const char* kDepthwise = "depthwise";
+constexpr const char* kDirect = "direct";
+constexpr const char* kDot = "direct, source channels as lanes";
+constexpr const char* kGrouped = "grouped, channels of several groups as lanes";
+constexpr const char* kPlanar = "direct, pixels as lanes";
+constexpr const char* kSpread = "direct, channels of a row of taps as lanes";
+constexpr const char* kWinograd2 = "Winograd F(2x2, 3x3)";
+constexpr const char* kWinograd4 = "Winograd F(4x4, 3x3)";
+
 bool always(const Conv2d&) { return true; }
 
 // One filter per channel: vectors run over channels, there is nothing to multiply as matrices.
@@ -68,37 +77,38 @@ bool spread_pays(const Conv2d& g) {
 // In the gradient of the filters, rows of pixels are filled up to whole vectors.
 bool planar_weight_pays(const Conv2d& g) { return 4 * g.k * ceil_div(g.ow, kLanes) <= 3 * g.ow; }
 
-// clang-format off
+using Kind = Conv2dKind;
+
 const Conv2dAlgorithm<Conv2dForward> kForward[] = {
-    // name, accepts, pays, plain, beats_product, by_phase, pack, kernel
-    {"depthwise", is_depthwise, always, true, true, false, &depthwise_forward_pack, &depthwise_forward},
-    {"grouped, channels of several groups as lanes", is_grouped, grouped_pays, true, true, false, &depthwise_forward_pack, &depthwise_forward},
-    {"Winograd F(4x4, 3x3)", is_winograd, winograd4_pays, false, false, false, &winograd4_forward_pack, &winograd4_forward},
-    {"Winograd F(2x2, 3x3)", is_winograd, winograd2_pays, false, false, false, &winograd2_forward_pack, &winograd2_forward},
-    {"direct, source channels as lanes", is_dot_forward, always, true, true, false, &dot_forward_pack, &dot_forward},
-    {"direct, pixels as lanes", is_planar_forward, planar_forward_pays, true, false, false, &planar_forward_pack, &planar_forward},
-    {"direct", always, always, true, false, false, &direct_forward_pack, &direct_forward},
+    {kDepthwise, is_depthwise, always, Kind::lanes, &depthwise_forward_pack, &depthwise_forward},
+    {kGrouped, is_grouped, grouped_pays, Kind::lanes, &depthwise_forward_pack, &depthwise_forward},
+    {kWinograd4, is_winograd, winograd4_pays, Kind::winograd, &winograd4_forward_pack, &winograd4_forward},
+    {kWinograd2, is_winograd, winograd2_pays, Kind::winograd, &winograd2_forward_pack, &winograd2_forward},
+    {kDot, is_dot_forward, always, Kind::lanes, &dot_forward_pack, &dot_forward},
+    {kPlanar, is_planar_forward, planar_forward_pays, Kind::sums, &planar_forward_pack, &planar_forward},
+    {kDirect, always, always, Kind::sums, &direct_forward_pack, &direct_forward},
 };
 
 const Conv2dAlgorithm<Conv2dBackwardInput> kBackwardInput[] = {
-    {"depthwise", is_depthwise, always, true, true, false, &depthwise_backward_input_pack, &depthwise_backward_input},
-    {"grouped, channels of several groups as lanes", is_grouped, grouped_pays, true, true, false, &depthwise_backward_input_pack, &depthwise_backward_input},
-    {"Winograd F(4x4, 3x3)", is_winograd, winograd4_pays, false, false, false, &winograd4_backward_input_pack, &winograd4_backward_input},
-    {"Winograd F(2x2, 3x3)", is_winograd, winograd2_pays, false, false, false, &winograd2_backward_input_pack, &winograd2_backward_input},
-    {"direct, channels of a row of taps as lanes", is_spread, spread_pays, true, false, false, &spread_backward_input_pack, &spread_backward_input},
-    {"direct, source channels as lanes", is_dot_input, always, true, false, true, &dot_backward_input_pack, &dot_backward_input},
-    {"direct, pixels as lanes", is_planar_input, planar_input_pays, true, false, true, &planar_backward_input_pack, &planar_backward_input},
-    {"direct", always, always, true, false, true, &direct_backward_input_pack, &direct_backward_input},
+    {kDepthwise, is_depthwise, always, Kind::lanes, &depthwise_backward_input_pack, &depthwise_backward_input},
+    {kGrouped, is_grouped, grouped_pays, Kind::lanes, &depthwise_backward_input_pack, &depthwise_backward_input},
+    {kWinograd4, is_winograd, winograd4_pays, Kind::winograd, &winograd4_backward_input_pack,
+     &winograd4_backward_input},
+    {kWinograd2, is_winograd, winograd2_pays, Kind::winograd, &winograd2_backward_input_pack,
+     &winograd2_backward_input},
+    {kSpread, is_spread, spread_pays, Kind::sums, &spread_backward_input_pack, &spread_backward_input},
+    {kDot, is_dot_input, always, Kind::phases, &dot_backward_input_pack, &dot_backward_input},
+    {kPlanar, is_planar_input, planar_input_pays, Kind::phases, &planar_backward_input_pack, &planar_backward_input},
+    {kDirect, always, always, Kind::phases, &direct_backward_input_pack, &direct_backward_input},
 };
 
 const Conv2dAlgorithm<Conv2dBackwardWeight> kBackwardWeight[] = {
-    {"depthwise", is_depthwise, always, true, true, false, nullptr, &depthwise_backward_weight},
-    {"grouped, channels of several groups as lanes", is_grouped, grouped_pays, true, true, false, nullptr, &depthwise_backward_weight},
-    {"Winograd F(4x4, 3x3)", is_winograd, winograd4_pays, false, false, false, nullptr, &winograd4_backward_weight},
-    {"direct, pixels as lanes", is_planar_forward, planar_weight_pays, true, false, false, nullptr, &planar_backward_weight},
-    {"direct", always, always, true, false, false, nullptr, &direct_backward_weight},
+    {kDepthwise, is_depthwise, always, Kind::lanes, nullptr, &depthwise_backward_weight},
+    {kGrouped, is_grouped, grouped_pays, Kind::lanes, nullptr, &depthwise_backward_weight},
+    {kWinograd4, is_winograd, winograd4_pays, Kind::winograd, nullptr, &winograd4_backward_weight},
+    {kPlanar, is_planar_forward, planar_weight_pays, Kind::sums, nullptr, &planar_backward_weight},
+    {kDirect, always, always, Kind::sums, nullptr, &direct_backward_weight},
 };
-// clang-format on
 
 bool same(const char* a, const char* b) { return __builtin_strcmp(a, b) == 0; }
 
@@ -106,7 +116,7 @@ template <class Args, int N>
 const Conv2dAlgorithm<Args>* choose(const Conv2dAlgorithm<Args> (&list)[N], const Conv2d& g) {
   const bool plain = g.algorithm && same(g.algorithm, kPlainSums), pinned = g.algorithm && !plain;
   for (const Conv2dAlgorithm<Args>& a : list) {
-    const bool wanted = pinned ? same(a.name, g.algorithm) : a.plain || !plain;
+    const bool wanted = pinned ? same(a.name, g.algorithm) : !plain || a.kind != Kind::winograd;
     if (wanted && a.accepts(g) && (pinned || a.pays(g))) return &a;
   }
   return nullptr;

@@ -169,7 +169,7 @@ template <int W, bool near, bool grouped>
                    grouped ? n / s.outputs * depth : n};
     const float* from = source + (grouped ? c / s.outputs * depth : c);
     const auto tile = [&](auto whole) __attribute__((always_inline)) {
-      if (near)
+      if constexpr (near)
         near_tile<W, grouped, decltype(whole)::value>(s, v, heads, from, ty, tx, out + c);
       else
         channel_tile<W, grouped, decltype(whole)::value>(s, v, heads, from, ty, columns, out + c);
