@@ -92,6 +92,7 @@ std::array<const char*, 3> algorithms(const Shape& x_shape, const Shape& weight_
 }  // namespace
 
 void bind_image(py::module_& m) {
+  m.def("conv2d_algorithm_names", &conv2d_algorithm_names);
   m.def("conv2d_algorithms", &algorithms, "x_shape"_a, "weight_shape"_a, "stride"_a, "padding"_a, "dilation"_a,
         "groups"_a, "algorithm"_a = py::none());
   m.def("conv2d_forward", &forward, "x"_a.noconvert(), "weight"_a.noconvert(), "bias"_a.noconvert(), "stride"_a,

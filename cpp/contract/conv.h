@@ -50,12 +50,20 @@ struct Conv2dAlgorithm {
   const Kernel<Args>* kernel;
 };
 
-// The algorithm for a shape, from one sample and the filters only: the one pinned, or the first of the list that pays.
-// Null: the one pinned does not accept the shape.
+// Those of a direction, best first; the last accepts every shape.
+template <class Args>
+struct Conv2dAlgorithms {
+  const Conv2dAlgorithm<Args>* first;
+  int count;
+
+  const Conv2dAlgorithm<Args>* begin() const { return first; }
+  const Conv2dAlgorithm<Args>* end() const { return first + count; }
+};
+
 struct ConvKernels {
-  const Conv2dAlgorithm<Conv2dForward>* (*conv2d_forward)(const Conv2d&);
-  const Conv2dAlgorithm<Conv2dBackwardInput>* (*conv2d_backward_input)(const Conv2d&);
-  const Conv2dAlgorithm<Conv2dBackwardWeight>* (*conv2d_backward_weight)(const Conv2d&);
+  Conv2dAlgorithms<Conv2dForward> conv2d_forward;
+  Conv2dAlgorithms<Conv2dBackwardInput> conv2d_backward_input;
+  Conv2dAlgorithms<Conv2dBackwardWeight> conv2d_backward_weight;
 };
 
 }  // namespace fastnn

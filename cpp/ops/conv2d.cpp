@@ -65,6 +65,21 @@ void join_rows(Conv2d& g) {
   g.w = g.ow = g.w * joined;
 }
 
+// The first of the list that pays, from the shape of one sample and of the filters only, or the one that g pins. Null:
+// that is not there, or does not accept the shape.
+template <class Args>
+const Conv2dAlgorithm<Args>* choose(const Conv2dAlgorithms<Args>& list, const Conv2d& g) {
+  const bool plain = g.algorithm && std::strcmp(g.algorithm, kPlainSums) == 0;
+  for (const Conv2dAlgorithm<Args>& a : list) {
+    if (g.algorithm && !plain) {
+      if (std::strcmp(a.name, g.algorithm) == 0) return a.accepts(g) ? &a : nullptr;
+    } else if (a.accepts(g) && a.pays(g) && !(plain && a.kind == Conv2dKind::winograd)) {
+      return &a;
+    }
+  }
+  return nullptr;
+}
+
 // How a direction is computed: the fold, and of its g the algorithm; none where it is a product.
 template <class Args>
 struct Choice {
@@ -74,21 +89,18 @@ struct Choice {
   const char* name() const { return algorithm ? algorithm->name : kProduct; }
 };
 
-template <class Args>
-using Choose = const Conv2dAlgorithm<Args>* (*)(const Conv2d&);
-
 bool is_pinned(const Conv2d& g) { return g.algorithm && std::strcmp(g.algorithm, kPlainSums) != 0; }
 
 // products, gathers: where they pay, as fold_of has them. The kernel's algorithm is found in the folded geometry.
 template <class Args>
-Choice<Args> choice_of(const Conv2d& g, Choose<Args> choose, bool products, bool gathers) {
+Choice<Args> choice_of(const Conv2d& g, const Conv2dAlgorithms<Args>& all, bool products, bool gathers) {
   const bool pinned = is_pinned(g), product = pinned && std::strcmp(g.algorithm, kProduct) == 0;
   Choice<Args> choice{fold_of(g, pinned ? product : products, pinned || gathers), nullptr};
   if (choice.fold.is_product()) return choice;
   join_rows(choice.fold.g);
-  choice.algorithm = choose(choice.fold.g);
+  choice.algorithm = choose(all, choice.fold.g);
   if (choice.algorithm) return choice;
-  choice = {whole_fold(g), choose(g)};  // as it is, the pinned one may do
+  choice = {whole_fold(g), choose(all, g)};  // as it is, the pinned one may do
   check(choice.algorithm, "conv2d", std::string("algorithm '") + g.algorithm + "' does not compute this shape");
   return choice;
 }
@@ -96,30 +108,30 @@ Choice<Args> choice_of(const Conv2d& g, Choose<Args> choose, bool products, bool
 // Where the lanes are channels of groups there is nothing to multiply as a matrix; where they are channels of x, its
 // pixels need not be turned.
 template <class Args>
-bool product_pays(const Conv2d& g, Choose<Args> choose) {
-  return !is_pinned(g) && choose(g)->kind != Conv2dKind::lanes;
+bool product_pays(const Conv2d& g, const Conv2dAlgorithms<Args>& all) {
+  return !is_pinned(g) && choose(all, g)->kind != Conv2dKind::lanes;
 }
 
 Choice<Conv2dForward> forward_choice(const Conv2d& g) {
-  const auto choose = kernels().conv->conv2d_forward;
-  return choice_of(g, choose, product_pays(g, choose), true);
+  const auto& all = kernels().conv->conv2d_forward;
+  return choice_of(g, all, product_pays(g, all), true);
 }
 
 Choice<Conv2dBackwardWeight> weight_choice(const Conv2d& g) {
-  const auto choose = kernels().conv->conv2d_backward_weight;
-  return choice_of(g, choose, product_pays(g, choose) || g.c > g.groups, true);
+  const auto& all = kernels().conv->conv2d_backward_weight;
+  return choice_of(g, all, product_pays(g, all) || g.c > g.groups, true);
 }
 
 // Pixels that meet one output along an axis: each is a phase of its own, so that no padding stands for the others.
 Choice<Conv2dBackwardInput> input_choice(const Conv2d& g) {
-  const auto choose = kernels().conv->conv2d_backward_input;
+  const auto& all = kernels().conv->conv2d_backward_input;
   const bool sparse = 2 * g.w > 3 * g.stride_w * g.ow;  // most pixels of a row of dx meet padding
-  Choice<Conv2dBackwardInput> choice = choice_of(g, choose, product_pays(g, choose), sparse);
+  Choice<Conv2dBackwardInput> choice = choice_of(g, all, product_pays(g, all), sparse);
   if (!choice.algorithm || choice.algorithm->kind != Conv2dKind::phases) return choice;
   Conv2d& inner = choice.fold.g;
   if (inner.oh == 1 && inner.kh > 1) inner.stride_h = inner.h + inner.pad_top;
   if (inner.ow == 1 && inner.kw > 1) inner.stride_w = inner.w + inner.pad_left;
-  choice.algorithm = choose(inner);
+  choice.algorithm = choose(all, inner);
   return choice;
 }
 
@@ -168,6 +180,16 @@ Conv2d conv2d_geometry(const std::array<int64_t, 4>& x, const std::array<int64_t
   checked_mul(checked_mul(padded, checked_add(g.c, g.k)), 64);
   checked_mul(checked_mul(checked_mul(g.oh, g.ow), g.k), 64);
   return g;
+}
+
+std::array<std::vector<const char*>, 3> conv2d_algorithm_names() {
+  const ConvKernels& k = *kernels().conv;
+  std::array<std::vector<const char*>, 3> names;
+  for (const auto& a : k.conv2d_forward) names[0].push_back(a.name);
+  for (const auto& a : k.conv2d_backward_input) names[1].push_back(a.name);
+  for (const auto& a : k.conv2d_backward_weight) names[2].push_back(a.name);
+  for (auto& direction : names) direction.push_back(kProduct);
+  return names;
 }
 
 std::array<const char*, 3> conv2d_algorithms(const Conv2d& g) {

@@ -2,6 +2,7 @@
 // (k, c / groups, kh, kw).
 #pragma once
 #include <array>
+#include <vector>
 
 #include "contract/conv.h"
 #include "ops/steps.h"
@@ -14,7 +15,7 @@ struct Conv2dOptions {
   std::array<int64_t, 4> padding;  // top, bottom, left, right
   std::array<int64_t, 2> dilation;
   int64_t groups;
-  // The name of the algorithm to use (conv2d_algorithms), kPlainSums, or null: the best. It outlives the geometry.
+  // The name of the algorithm to use (conv2d_algorithm_names), kPlainSums, or null: the best. It outlives the geometry.
   const char* algorithm;
 };
 
@@ -24,8 +25,11 @@ Conv2d conv2d_geometry(const std::array<int64_t, 4>& x, const std::array<int64_t
                        const Conv2dOptions& options, const char* op);
 
 // What forward, backward_input and backward_weight use. The three, and those below, throw std::invalid_argument where
-// the algorithm of g does not compute it. A pinned one gives the same bits for a part of an image as for the whole.
+// the algorithm of g does not compute it.
 std::array<const char*, 3> conv2d_algorithms(const Conv2d& g);
+
+// All that there are, of each direction.
+std::array<std::vector<const char*>, 3> conv2d_algorithm_names();
 
 // x channels last, or C-contiguous; y, dy and dx channels last; weight, bias and dw C-contiguous.
 void conv2d_forward(Steps& steps, Conv2d g, const Floats& x, const Weight& weight, const Floats& bias, const Output& y);

@@ -1,5 +1,5 @@
-// Which algorithm computes a convolution: one list for each direction, best first. The first that pays is taken, from
-// the shape of one sample and of the filters only; "direct", the last, computes every shape.
+// Which algorithm computes a convolution: one list for each direction, best first. The first that pays is taken
+// (ops/conv2d.cpp); "direct", the last, computes every shape.
 #include "algorithms.h"
 #include "geometry.h"
 
@@ -110,24 +110,15 @@ const Conv2dAlgorithm<Conv2dBackwardWeight> kBackwardWeight[] = {
     {kDirect, always, always, Kind::sums, nullptr, &direct_backward_weight},
 };
 
-bool same(const char* a, const char* b) { return __builtin_strcmp(a, b) == 0; }
-
 template <class Args, int N>
-const Conv2dAlgorithm<Args>* choose(const Conv2dAlgorithm<Args> (&list)[N], const Conv2d& g) {
-  const bool plain = g.algorithm && same(g.algorithm, kPlainSums), pinned = g.algorithm && !plain;
-  for (const Conv2dAlgorithm<Args>& a : list) {
-    const bool wanted = pinned ? same(a.name, g.algorithm) : !plain || a.kind != Kind::winograd;
-    if (wanted && a.accepts(g) && (pinned || a.pays(g))) return &a;
-  }
-  return nullptr;
+Conv2dAlgorithms<Args> all_of(const Conv2dAlgorithm<Args> (&list)[N]) {
+  return {list, N};
 }
 
 }  // namespace
 
 const ConvKernels* conv_kernels() {
-  static const ConvKernels table{[](const Conv2d& g) { return choose(kForward, g); },
-                                 [](const Conv2d& g) { return choose(kBackwardInput, g); },
-                                 [](const Conv2d& g) { return choose(kBackwardWeight, g); }};
+  static const ConvKernels table{all_of(kForward), all_of(kBackwardInput), all_of(kBackwardWeight)};
   return &table;
 }
 
