@@ -17,15 +17,23 @@ from loops import hot_loops, self_check
 WIDER = {"baseline": r"%[yz]mm", "avx2": r"%zmm", "avx512": None}
 WIDTH = {"avx2": "ymm", "avx512": "zmm"}
 # Objects whose hot loops may not touch the stack, and those among them that must have hot loops at all.
-PRODUCTS = re.compile(r"(conv2d\w*|gemm|gru\w*|lstm\w*|panel|recurrent_step|rnn|roofline)\.cpp\.o")
+CONVOLUTIONS = (
+    "depthwise",
+    "depthwise_weight",
+    "direct",
+    "direct_weight",
+    "dot",
+    "planar",
+    "planar_weight",
+    "spread_input",
+    "winograd",
+    "winograd_weight",
+)
+PRODUCTS = re.compile(rf"({'|'.join(CONVOLUTIONS)}|gemm|gru\w*|lstm\w*|panel|recurrent_step|rnn|roofline)\.cpp\.o")
 NOT_EMPTY = {
     f"{name}.cpp.o"
     for name in (
-        "conv2d",
-        "conv2d_input",
-        "conv2d_weight",
-        "conv2d_winograd",
-        "conv2d_winograd_weight",
+        *CONVOLUTIONS,
         "gemm",
         "gru",
         "lstm",

@@ -10,7 +10,6 @@ static void bind_all(py::module_& m) {
   void bind_avgpool2d(py::module_&); bind_avgpool2d(m);
   void bind_batchnorm(py::module_&); bind_batchnorm(m);
   void bind_broadcast(py::module_&); bind_broadcast(m);
-  void bind_conv2d(py::module_&); bind_conv2d(m);
   void bind_crf(py::module_&); bind_crf(m);
   void bind_cross_entropy(py::module_&); bind_cross_entropy(m);
   void bind_ctc(py::module_&); bind_ctc(m);
@@ -18,6 +17,7 @@ static void bind_all(py::module_& m) {
   void bind_dropout(py::module_&); bind_dropout(m);
   void bind_embedding(py::module_&); bind_embedding(m);
   void bind_gemm(py::module_&); bind_gemm(m);
+  void bind_image(py::module_&); bind_image(m);
   void bind_linear(py::module_&); bind_linear(m);
   void bind_maxpool2d(py::module_&); bind_maxpool2d(m);
   void bind_mse_loss(py::module_&); bind_mse_loss(m);

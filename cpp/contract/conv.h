@@ -12,23 +12,21 @@ struct Conv2d {
   int64_t stride_h, stride_w, dilation_h, dilation_w, groups;
   int64_t pad_top, pad_left;  // below and right follow from oh, ow
   bool x_nchw;
-  bool direct;  // no Winograd, whatever the shape
+  const char* algorithm;  // the name of the one to use (pinned), or kPlainSums; null: the best for the shape
 };
-// dot, planar: direct, with source channels or pixels as the lanes, for few output channels (of x in backward_input);
-// spread: direct, with the channels of x in a row of taps as the lanes; grouped: as depthwise, with the channels of a
-// few groups as the lanes; winograd2, winograd4: with tiles of 2x2 or 4x4 outputs.
-enum class Conv2dAlgorithm { depthwise, direct, dot, grouped, planar, spread, winograd2, winograd4 };
+constexpr const char* kPlainSums = "plain sums";  // the best of those that are: no Winograd, whatever the shape
+
 struct Conv2dForward {
   Conv2d g;
   const float *x, *weight, *bias;
   float* y;
-  float* packed;  // the block that conv2d_forward_pack fills
+  const float* packed;  // the block that the algorithm's pack fills
 };
 struct Conv2dBackwardInput {
   Conv2d g;
   const float *dy, *weight;
-  float* dx;      // (n, h, w, c), also where x was n, c, h, w
-  float* packed;  // the block that conv2d_backward_input_pack fills
+  float* dx;            // (n, h, w, c), also where x was n, c, h, w
+  const float* packed;  // the block that the algorithm's pack fills
 };
 struct Conv2dBackwardWeight {
   Conv2d g;
@@ -37,15 +35,35 @@ struct Conv2dBackwardWeight {
   float* partials;  // the workspace
 };
 
+// lanes: its lanes are channels as they lie, so that no product of matrices is faster, even where the convolution is
+// one; phases: of backward_input, where pixels of dx that meet the same taps go together; sums: any other that is a
+// plain sum; winograd: one that is not.
+enum class Conv2dKind { lanes, phases, sums, winograd };
+// One way to compute a direction. kernels/conv/choose.cpp has them all.
+template <class Args>
+struct Conv2dAlgorithm {
+  const char* name;
+  bool (*accepts)(const Conv2d&);  // whether it computes this shape
+  bool (*pays)(const Conv2d&);     // and whether it is faster than those after it in the list
+  Conv2dKind kind;
+  const Packing<Args>* pack;  // null: nothing is packed
+  const Kernel<Args>* kernel;
+};
+
+// Those of a direction, best first; the last accepts every shape.
+template <class Args>
+struct Conv2dAlgorithms {
+  const Conv2dAlgorithm<Args>* first;
+  int count;
+
+  const Conv2dAlgorithm<Args>* begin() const { return first; }
+  const Conv2dAlgorithm<Args>* end() const { return first + count; }
+};
+
 struct ConvKernels {
-  Conv2dAlgorithm (*conv2d_forward_algorithm)(const Conv2d&);
-  Conv2dAlgorithm (*conv2d_backward_input_algorithm)(const Conv2d&);
-  Conv2dAlgorithm (*conv2d_backward_weight_algorithm)(const Conv2d&);
-  Packing<Conv2dForward> conv2d_forward_pack;
-  Kernel<Conv2dForward> conv2d_forward;
-  Packing<Conv2dBackwardInput> conv2d_backward_input_pack;
-  Kernel<Conv2dBackwardInput> conv2d_backward_input;
-  Kernel<Conv2dBackwardWeight> conv2d_backward_weight;
+  Conv2dAlgorithms<Conv2dForward> conv2d_forward;
+  Conv2dAlgorithms<Conv2dBackwardInput> conv2d_backward_input;
+  Conv2dAlgorithms<Conv2dBackwardWeight> conv2d_backward_weight;
 };
 
 }  // namespace fastnn

@@ -18,7 +18,6 @@ namespace fastnn {
 namespace {
 
 std::atomic<int> num_threads{1};
-thread_local bool flushing = false;  // a FlushSubnormals lives on this thread
 
 #if defined(__x86_64__)
 constexpr uint64_t kFlush = 0x8040;  // of results and of operands
@@ -51,7 +50,7 @@ struct Team {
   const void* context;
   int64_t tasks;
   int64_t scratch_floats;
-  bool flush;
+  uint64_t mode;  // of floats, of the thread that asked: a member may have been born into another
   std::atomic<bool> failed{false};  // to get its scratch
 };
 
@@ -68,7 +67,7 @@ struct SteppedTeam {
         context(context),
         steps(steps),
         tasks(tasks),
-        flush(flushing),
+        mode(float_mode()),
         parts(steps > 1 ? 2 * members : members) {}
 
   void wait_for(int64_t step) {
@@ -94,7 +93,7 @@ struct SteppedTeam {
   RunStep run;
   const void* context;
   int64_t steps, tasks;
-  bool flush;
+  uint64_t mode;  // as Team has it
   std::vector<Part> parts;
   alignas(64) std::atomic<int64_t> done{0};  // parts of all steps
 };
@@ -112,21 +111,21 @@ void member_body(void* context, int member, int size) {
     return;
   }
   const uint64_t mode = float_mode();
-  if (team->flush) set_float_mode(mode | kFlush);
+  set_float_mode(team->mode);
   team->run(team->context, begin, end, memory);
-  if (team->flush) set_float_mode(mode);
+  set_float_mode(mode);
 }
 
 void stepped_body(void* context, int member, int size) {
   SteppedTeam* team = static_cast<SteppedTeam*>(context);
   const int64_t own = team->count() * member / size;
   const uint64_t mode = float_mode();
-  if (team->flush) set_float_mode(mode | kFlush);
+  set_float_mode(team->mode);
   for (int64_t step = 0; step < team->steps; ++step) {
     team->wait_for(step);
     for (int64_t i = 0; i < team->count(); ++i) team->take((own + i) % team->count(), step);
   }
-  if (team->flush) set_float_mode(mode);
+  set_float_mode(mode);
 }
 
 }  // namespace
@@ -153,7 +152,7 @@ void run_tasks(RunRange run, const void* context, int64_t tasks, int64_t scratch
     return;
   }
   // Always the full team: libgomp starts and ends threads whenever the size of a team changes.
-  Team team{run, context, tasks, scratch_floats, flushing};
+  Team team{run, context, tasks, scratch_floats, float_mode()};
   parallel::run_team(threads, member_body, &team);
   if (team.failed) throw std::bad_alloc();
 }
@@ -169,14 +168,12 @@ void run_steps(RunStep run, const void* context, int64_t steps, int64_t tasks) {
   parallel::run_team(threads, stepped_body, &team);
 }
 
-FlushSubnormals::FlushSubnormals() : mode_(float_mode()), outer_(flushing) {
+FlushSubnormals::FlushSubnormals() : mode_(float_mode()) {
   set_float_mode(mode_ | kFlush);
-  flushing = true;
 }
 
 FlushSubnormals::~FlushSubnormals() {
   set_float_mode(mode_);
-  flushing = outer_;
 }
 
 }  // namespace fastnn

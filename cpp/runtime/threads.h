@@ -18,9 +18,9 @@ void run_tasks(RunRange run, const void* context, int64_t tasks, int64_t scratch
 using RunStep = void (*)(const void* context, int64_t step, int64_t begin, int64_t end);
 void run_steps(RunStep run, const void* context, int64_t steps, int64_t tasks);
 
-// While one lives, subnormal numbers count as zero for its thread, and for every thread that runs a kernel for it. They
-// would make a multiply-add up to a hundred times slower, and the gradients and states of long sequences fade through
-// them. The mode of each thread is put back after.
+// While one lives, subnormal numbers count as zero for its thread. They would make a multiply-add up to a hundred times
+// slower, and the gradients and states of long sequences fade through them. Whoever runs a kernel for another thread
+// does so in that thread's mode, and has its own back after.
 class FlushSubnormals {
  public:
   FlushSubnormals();
@@ -30,7 +30,6 @@ class FlushSubnormals {
 
  private:
   uint64_t mode_;
-  bool outer_;
 };
 
 }  // namespace fastnn

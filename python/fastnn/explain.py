@@ -17,6 +17,7 @@ from fastnn.nn.module import Module
 from fastnn.nn.watch import Call
 from fastnn.ops.conv2d import padding_sides
 from fastnn.runtime.limits import copy_bandwidth, fma_peak
+from fastnn.runtime.settings import wanted_algorithm
 from fastnn.tape import no_grad
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
@@ -112,9 +113,9 @@ def _algorithms(module: Module, x: Shape, y: Shape) -> tuple[str, ...]:
     padding = (0, module.padding) if flat and not isinstance(module.padding, str) else module.padding
     sides = padding_sides(padding, (weight[2], weight[3]), stride, dilation)
     if isinstance(module, _TRANSPOSED):  # the input gradient of a convolution from y to x
-        forward, dx, dw = _core.conv2d_algorithms(y, weight, stride, sides, dilation, module.groups)
+        forward, dx, dw = _core.conv2d_algorithms(y, weight, stride, sides, dilation, module.groups, wanted_algorithm())
         return dx, forward, dw
-    return tuple(_core.conv2d_algorithms(x, weight, stride, sides, dilation, module.groups))
+    return tuple(_core.conv2d_algorithms(x, weight, stride, sides, dilation, module.groups, wanted_algorithm()))
 
 
 def _flops(module: Module, x: Shape, y: Shape) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, channels_last, image, pair, positive_int, require_ndim
 from fastnn.op import op
+from fastnn.runtime.settings import wanted_algorithm
 from fastnn.tape import Backward
 
 Sides = tuple[int, int, int, int]
@@ -94,15 +95,15 @@ def conv2d(
                 f"padded to {size + before + after}"
             )
     x = image(x)
-    y = _core.conv2d_forward(x, weight, bias, step, sides, spread, groups)
+    y = _core.conv2d_forward(x, weight, bias, step, sides, spread, groups, wanted_algorithm())
     x_shape, w_shape, kept_x, kept_w = x.shape, weight.shape, x if need[1] else None, weight if need[0] else None
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         dy, dx, dw = channels_last(dy), None, None
         if kept_w is not None:
-            dx = _core.conv2d_backward_input(dy, kept_w, x_shape, step, sides, spread, groups)
+            dx = _core.conv2d_backward_input(dy, kept_w, x_shape, step, sides, spread, groups, wanted_algorithm())
         if kept_x is not None:
-            dw = _core.conv2d_backward_weight(kept_x, dy, w_shape, step, sides, spread, groups)
+            dw = _core.conv2d_backward_weight(kept_x, dy, w_shape, step, sides, spread, groups, wanted_algorithm())
         pixels = dy.transpose(0, 2, 3, 1).reshape(dy.size // dy.shape[1] if dy.size else 0, dy.shape[1])
         db = _core.sum_rows(pixels) if need[2] else None
         return dx, dw, db

@@ -7,6 +7,7 @@ import numpy as np
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, channels_last, image, pair, positive_int, require_ndim
 from fastnn.op import op
+from fastnn.runtime.settings import wanted_algorithm
 from fastnn.tape import Backward
 
 Sizes = tuple[int, ...]
@@ -134,16 +135,16 @@ def conv_transpose2d(
     h, w = x.shape[2:]
     # The convolution back from y has a position more for each whole stride of output_padding: there x counts as zero.
     x = channels_last(with_zeros_after(x, (more[0] // step[0], more[1] // step[1])))
-    y = _core.conv2d_backward_input(x, weight, y_shape, step, sides, spread, groups)
+    y = _core.conv2d_backward_input(x, weight, y_shape, step, sides, spread, groups, wanted_algorithm())
     add_bias(y, bias)
     w_shape, kept_x, kept_w = weight.shape, x if need[1] else None, weight if need[0] else None
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         dy, dx, dw = image(dy), None, None
         if kept_w is not None:
-            dx = _core.conv2d_forward(dy, kept_w, None, step, sides, spread, groups)[:, :, :h, :w]
+            dx = _core.conv2d_forward(dy, kept_w, None, step, sides, spread, groups, wanted_algorithm())[:, :, :h, :w]
         if kept_x is not None:
-            dw = _core.conv2d_backward_weight(dy, kept_x, w_shape, step, sides, spread, groups)
+            dw = _core.conv2d_backward_weight(dy, kept_x, w_shape, step, sides, spread, groups, wanted_algorithm())
         return dx, dw, sum_pixels(dy) if need[2] else None
 
     return y, backward

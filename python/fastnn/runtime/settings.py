@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from fastnn import _core
-
 _NAMES = ("auto", "direct")
+_chosen = "auto"
 
 
 def set_conv_algorithm(name: str) -> None:
@@ -33,9 +32,15 @@ def set_conv_algorithm(name: str) -> None:
     """
     if name not in _NAMES:
         raise ValueError(f"set_conv_algorithm: name is {name!r}, expected one of {', '.join(_NAMES)}")
-    _core.set_conv2d_direct(name == "direct")
+    global _chosen
+    _chosen = name
 
 
 def get_conv_algorithm() -> str:
     """What set_conv_algorithm was given last."""
-    return _NAMES[_core.get_conv2d_direct()]
+    return _chosen
+
+
+def wanted_algorithm() -> str | None:
+    """What the kernels of a convolution are to be told: None leaves the choice to them."""
+    return "plain sums" if _chosen == "direct" else None

@@ -6,14 +6,12 @@
 //   out                = A^T m A + bias
 // backward_input is the same with dy for x and the filters turned by 180 degrees, inputs and outputs exchanged.
 // Tasks are blocks of tiles (over all images) times groups of output channels. An output depends on its own tile alone:
-// where a tile or a filter is too_large (winograd.h), it is summed plainly (conv2d_winograd.h).
-#include "conv2d_winograd.h"
-
-#include "contract/conv.h"
-#include "conv2d.h"
+// where a tile or a filter is too_large (winograd.h), it is summed plainly (winograd_pass.h).
+#include "winograd.h"
+#include "algorithms.h"
 #include "core/tile.h"
 #include "core/window.h"
-#include "winograd.h"
+#include "winograd_pass.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -192,54 +190,56 @@ void pack_panels(const Filters& f, int64_t begin, int64_t end, float* packed) {
   }
 }
 
-int64_t packed_floats(const Conv2d& g, int64_t depth, int64_t outputs) {
-  return panels_of(outputs) * points_of(conv2d_winograd_side(g)) * point_floats(depth, outputs);
+int64_t packed_floats(int64_t side, int64_t depth, int64_t outputs) {
+  return panels_of(outputs) * points_of(side) * point_floats(depth, outputs);
 }
 
-Filters forward_filters(const Conv2dForward& a) {
-  return {conv2d_winograd_side(a.g), a.weight, a.g.k, a.g.c * 9, a.g.c, 9, false};
-}
-
-Filters backward_filters(const Conv2dBackwardInput& a) {
-  return {conv2d_winograd_side(a.g), a.weight, a.g.c, 9, a.g.k, a.g.c * 9, true};
-}
-
-Pass forward_pass(const Conv2dForward& a) {
+Pass pass_of(const Conv2dForward& a, int64_t side) {
   const Conv2d& g = a.g;
-  const int64_t side = conv2d_winograd_side(g);
   return {side, g.n, g.h, g.w, g.c, g.x_nchw, -g.pad_top, -g.pad_left, g.oh, g.ow, g.k, a.x, a.packed, a.bias, a.y};
 }
-
-Pass backward_pass(const Conv2dBackwardInput& a) {
+Pass pass_of(const Conv2dBackwardInput& a, int64_t side) {
   const Conv2d& g = a.g;
-  const int64_t side = conv2d_winograd_side(g);
   return {side, g.n, g.oh, g.ow, g.k,      false,   g.pad_top - 2, g.pad_left - 2,
           g.h,  g.w, g.c,  a.dy, a.packed, nullptr, a.dx};
 }
 
+Filters filters_of(const Conv2dForward& a, int64_t side) { return {side, a.weight, a.g.k, a.g.c * 9, a.g.c, 9, false}; }
+Filters filters_of(const Conv2dBackwardInput& a, int64_t side) {
+  return {side, a.weight, a.g.c, 9, a.g.k, a.g.c * 9, true};
+}
+
+// Either direction, with tiles of side x side outputs.
+template <class Args, int side>
+constexpr Packing<Args> packing_of() {
+  return {[](const Args& a) {
+            const Filters f = filters_of(a, side);
+            return packed_floats(side, f.depth, f.outputs);
+          },
+          [](const Args& a) { return panels_of(filters_of(a, side).outputs); },
+          [](const Args& a, int64_t begin, int64_t end, float* packed) {
+            pack_panels(filters_of(a, side), begin, end, packed);
+          }};
+}
+template <class Args, int side>
+constexpr Kernel<Args> kernel_of() {
+  return {{{[](const Args& a) { return pass_tasks(pass_of(a, side)); },
+            [](const Args& a) { return pass_scratch(pass_of(a, side)); },
+            [](const Args& a, int64_t begin, int64_t end, float* scratch) {
+              run_pass(pass_of(a, side), filters_of(a, side), begin, end, scratch);
+            }}}};
+}
+
 }  // namespace
 
-int64_t winograd_workspace(const Conv2d& g) { return packed_floats(g, g.c, g.k); }
-int64_t winograd_pack_tasks(const Conv2d& g) { return panels_of(g.k); }
-void winograd_pack(const Conv2dForward& a, int64_t begin, int64_t end) {
-  pack_panels(forward_filters(a), begin, end, a.packed);
-}
-int64_t winograd_tasks(const Conv2dForward& a) { return pass_tasks(forward_pass(a)); }
-int64_t winograd_scratch(const Conv2dForward& a) { return pass_scratch(forward_pass(a)); }
-void winograd_run(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch) {
-  run_pass(forward_pass(a), forward_filters(a), begin, end, scratch);
-}
-
-int64_t winograd_input_workspace(const Conv2d& g) { return packed_floats(g, g.k, g.c); }
-int64_t winograd_input_pack_tasks(const Conv2d& g) { return panels_of(g.c); }
-void winograd_input_pack(const Conv2dBackwardInput& a, int64_t begin, int64_t end) {
-  pack_panels(backward_filters(a), begin, end, a.packed);
-}
-int64_t winograd_input_tasks(const Conv2dBackwardInput& a) { return pass_tasks(backward_pass(a)); }
-int64_t winograd_input_scratch(const Conv2dBackwardInput& a) { return pass_scratch(backward_pass(a)); }
-void winograd_input_run(const Conv2dBackwardInput& a, int64_t begin, int64_t end, float* scratch) {
-  run_pass(backward_pass(a), backward_filters(a), begin, end, scratch);
-}
+const Packing<Conv2dForward> winograd2_forward_pack = packing_of<Conv2dForward, 2>();
+const Packing<Conv2dForward> winograd4_forward_pack = packing_of<Conv2dForward, 4>();
+const Kernel<Conv2dForward> winograd2_forward = kernel_of<Conv2dForward, 2>();
+const Kernel<Conv2dForward> winograd4_forward = kernel_of<Conv2dForward, 4>();
+const Packing<Conv2dBackwardInput> winograd2_backward_input_pack = packing_of<Conv2dBackwardInput, 2>();
+const Packing<Conv2dBackwardInput> winograd4_backward_input_pack = packing_of<Conv2dBackwardInput, 4>();
+const Kernel<Conv2dBackwardInput> winograd2_backward_input = kernel_of<Conv2dBackwardInput, 2>();
+const Kernel<Conv2dBackwardInput> winograd4_backward_input = kernel_of<Conv2dBackwardInput, 4>();
 
 }  // namespace FASTNN_ISA
 }  // namespace fastnn

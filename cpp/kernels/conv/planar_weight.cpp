@@ -1,15 +1,17 @@
 // conv2d_backward_weight where the output channels would fill less than half a vector: dw (k, c, kh, kw) = sum over
-// images and pixels of x at the tap times dy, with pixels as the lanes (conv2d_planar.h) and a sum for every lane.
-// x is copied to planes with its padding, dy (n, oh, ow, k) to planes whose rows are whole vectors.
-#include "contract/conv.h"
-#include "conv2d.h"
-#include "conv2d_planar.h"
+// images and pixels of x at the tap times dy, with pixels as the lanes (planes.h) and a sum for every lane.
+// Tasks are those of backward_weight.h. x is copied to planes with its padding, dy (n, oh, ow, k) to planes whose rows
+// are whole vectors.
+#include "algorithms.h"
+#include "backward_weight.h"
+#include "geometry.h"
+#include "planes.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-// Rows of dw in a tile with r output channels: as many as vectors of pixels in planar_tile, where with_rows knows them.
+// Rows of dw in a tile with r output channels: as many as vectors of pixels in planar.cpp, where with_rows knows them.
 constexpr int tile_rows(int r) { return planar_vectors(r) < kMaxRows ? planar_vectors(r) : kMaxRows; }
 
 Window source_window(const Conv2d& g) {
@@ -53,25 +55,22 @@ template <int R, int T>
   for (int i = 0; i < T * R; ++i) dw[i] = first ? sums[i] : dw[i] + sums[i];
 }
 
-}  // namespace
-
-int64_t planar_weight_units(const Conv2d& g) {
-  return g.k == 0 ? 0 : ceil_div(g.c * g.kh * g.kw, tile_rows(static_cast<int>(g.k)));
+// Units of dw: tiles of its rows, in the order (ky, kx, c).
+Chunks chunks(const Conv2d& g) {
+  const int64_t units = g.k == 0 ? 0 : ceil_div(g.c * g.kh * g.kw, tile_rows(static_cast<int>(g.k)));
+  return chunks_of(g, units, kMaxChunks);
 }
 
-int64_t planar_weight_scratch(const Conv2d& g) {
-  return g.c * planes_of(source_window(g)).plane + g.k * planes_of(gradient_window(g)).plane;
-}
-
-void planar_backward_weight(const Conv2dBackwardWeight& a, int64_t n, bool first, int64_t begin, int64_t end,
-                            float* partial, float* scratch) {
+// Image n: units `begin` to `end`; first: the image starts the sums.
+void sum_image(const Conv2dBackwardWeight& a, int64_t n, bool first, int64_t begin, int64_t end, float* partial,
+               float* scratch) {
   const Conv2d& g = a.g;
   const Window source = source_window(g), gradient = gradient_window(g);
   const Planes from = planes_of(source), planes = planes_of(gradient);
   float* dy = scratch + g.c * from.plane;
   copy_planes(a.x + n * g.h * g.w * g.c, g.h, g.w, g.c, g.x_nchw, source, scratch);
   copy_planes(a.dy + n * g.oh * g.ow * g.k, g.oh, g.ow, g.k, false, gradient, dy);
-  const int64_t rows = g.c * g.kh * g.kw, units = planar_weight_units(g);
+  const int64_t rows = g.c * g.kh * g.kw, units = chunks(g).units;
   with_rows(g.k, [&](auto outputs) {
     constexpr int R = decltype(outputs)::value;
     if constexpr (R <= kMaxPlanes) {
@@ -90,6 +89,33 @@ void planar_backward_weight(const Conv2dBackwardWeight& a, int64_t n, bool first
     }
   });
 }
+
+int64_t sum_tasks(const Conv2dBackwardWeight& a) { return chunks(a.g).tasks(); }
+
+int64_t sum_scratch(const Conv2dBackwardWeight& a) {
+  const Conv2d& g = a.g;
+  return g.c * planes_of(source_window(g)).plane + g.k * planes_of(gradient_window(g)).plane;
+}
+
+void sum(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
+  each_chunk(a, chunks(a.g), begin, end, [&](const Chunk& chunk, int64_t first, int64_t last) {
+    if (a.g.n == 0) __builtin_memset(chunk.partial, 0, dw_floats(a.g) * sizeof(float));
+    for (int64_t n = chunk.first; n < chunk.last; ++n)
+      sum_image(a, n, n == chunk.first, first, last, chunk.partial, scratch);
+  });
+}
+
+int64_t add_tasks(const Conv2dBackwardWeight& a) { return add_chunks_tasks(a.g, chunks(a.g).count); }
+void add(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float*) {
+  add_chunks(a, chunks(a.g).count, begin, end);
+}
+
+int64_t workspace(const Conv2dBackwardWeight& a) { return chunks(a.g).count * dw_floats(a.g); }
+
+}  // namespace
+
+const Kernel<Conv2dBackwardWeight> planar_backward_weight = {
+    {{sum_tasks, sum_scratch, sum}, {add_tasks, nullptr, add}}, workspace, &Conv2dBackwardWeight::partials};
 
 }  // namespace FASTNN_ISA
 }  // namespace fastnn

@@ -1,8 +1,8 @@
 // The gradient of a depthwise or grouped convolution's filters, taps of any number and distance: a row of them at a
-// time, whose sums stay in registers along a row of pixels. conv2d_depthwise_weight.cpp says what is summed.
+// time, whose sums stay in registers along a row of pixels. depthwise_weight.cpp says what is summed.
 #pragma once
-#include "conv2d.h"
-#include "conv2d_direct.h"
+#include "geometry.h"
+#include "pass.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -110,7 +110,7 @@ struct Axis {
 // Taps lie along rows, or along columns where these are longer than short rows, or have the only taps.
 inline void any_image(const Conv2d& g, vi heads, const float* x, int64_t pixel, const float* dy, int64_t channels,
                       float* sums) {
-  const int64_t span = conv2d_span(g), depth = g.c / g.groups, outputs = g.k / g.groups;
+  const int64_t span = lane_span(g), depth = g.c / g.groups, outputs = g.k / g.groups;
   Axis along{g.w, g.ow, g.kw, g.stride_w, g.dilation_w, g.pad_left, pixel, g.k, channels};
   Axis across{g.h, g.oh, g.kh, g.stride_h, g.dilation_h, g.pad_top, g.w * pixel, g.ow * g.k, g.kw * channels};
   if (g.oh > g.ow && (g.ow < 8 || (g.kw == 1 && g.kh > 1))) {

@@ -3,17 +3,12 @@
 //   whole    as it is
 //   column   one position along the width: what a row of the kernel sees, (kx, c), are the channels, and the height
 //            takes the place of the width: tiles are rows of outputs
-//   product  one position in all, or a single tap on few pixels: rows of x times the filters (conv2d_product.h)
+//   product  one position in all, or a single tap on few pixels: rows of x times the filters (conv2d_product.cpp)
 //   gather   few positions, too few in a row for a tile: the same, with what each of them sees copied to a row
 // In each, taps that meet nothing but padding are left out. Where a kernel is as wide as the image nothing is copied.
 #pragma once
-#include <memory>
-#include <vector>
-
 #include "contract/conv.h"
 #include "ops/packs.h"
-#include "runtime/isa.h"
-#include "runtime/memory.h"
 
 namespace fastnn {
 
@@ -45,28 +40,18 @@ struct Fold {
   void add_to(PackKey& key) const;
 };
 
+Fold whole_fold(const Conv2d& g);  // nothing is folded
 // products, gathers: whether a product, with copies of what is seen, may be chosen.
 Fold fold_of(const Conv2d& g, bool products, bool gathers);
 
-// Memory between the steps of a fold, held for the length of a C++ scope.
-class Blocks {
- public:
-  float* take(int64_t floats) {
-    blocks_.push_back(std::make_unique<Workspace>(floats));
-    return blocks_.back()->data();
-  }
-
- private:
-  std::vector<std::unique_ptr<Workspace>> blocks_;
-};
-
-// All without the GIL. The arrays themselves where there is nothing to turn.
-const float* folded_weight(const Fold& fold, const float* weight, Blocks& blocks);
-const float* folded_image(const Fold& fold, const float* x, Blocks& blocks);
-// Where the kernels write dw and dx, and then from there to the caller's array.
-float* weight_target(const Fold& fold, float* dw, Blocks& blocks);
-float* image_target(const Fold& fold, float* dx, Blocks& blocks);
-void unfold_weight(const Fold& fold, const float* target, float* dw, Blocks& blocks);
-void unfold_image(const Fold& fold, const float* target, float* dx, Blocks& blocks);
+// Turning arrays takes memory, `room`: so many floats. What the kernels read or write then lies at its front. 0: there
+// is nothing to turn, and they have the array itself.
+int64_t weight_room(const Fold& fold);
+int64_t image_room(const Fold& fold);     // of x
+int64_t gradient_room(const Fold& fold);  // of dx
+void fold_weight(const Fold& fold, const float* weight, float* room);
+void fold_image(const Fold& fold, const float* x, float* room);
+void unfold_weight(const Fold& fold, float* room, float* dw);
+void unfold_image(const Fold& fold, float* room, float* dx);
 
 }  // namespace fastnn

@@ -1,17 +1,18 @@
-// What the taps of a filter see of x, and of dy beside it, as the tiles of conv2d_weight.cpp walk over it: images of
+// What the taps of a filter see of x, and of dy beside it, as the tiles of direct_weight.cpp walk over it: images of
 // rows of pixels, in place or in a copy with padding or with channels last.
 #pragma once
-#include "conv2d.h"
-#include "conv2d_direct.h"
+#include "blocks.h"
 #include "core/window.h"
+#include "geometry.h"
+#include "pass.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
 inline Window padded_window(const Conv2d& g) {
-  return {-g.pad_top, -g.pad_left, conv2d_extent(g.oh, g.stride_h, g.dilation_h, g.kh),
-          conv2d_extent(g.ow, g.stride_w, g.dilation_w, g.kw)};
+  return {-g.pad_top, -g.pad_left, extent_of(g.oh, g.stride_h, g.dilation_h, g.kh),
+          extent_of(g.ow, g.stride_w, g.dilation_w, g.kw)};
 }
 
 // Output rows (columns) whose tap sees the image are found like taps: positions `stride` apart.
@@ -35,7 +36,7 @@ inline bool taps_apart(const Conv2d& g) {
 }
 
 inline Window source_window(const Conv2d& g) { return taps_apart(g) ? Window{0, 0, g.h, g.w} : padded_window(g); }
-inline bool copies(const Conv2d& g) { return taps_apart(g) ? g.x_nchw && g.c > 1 : !conv2d_reads_in_place(g); }
+inline bool copies(const Conv2d& g) { return taps_apart(g) ? g.x_nchw && g.c > 1 : !reads_in_place(g); }
 
 // Images whose pixels stay in cache while the tiles of dw pass over them; more of it where dw, which is read and
 // written once for so many images, is large itself.

@@ -2,11 +2,12 @@
 // kh, kw) = sum over images and pixels of x at the tap times dy. The lanes are channels of x; channel e of every group
 // of dy is spread over its group's lanes, for each e in turn. The sums of taps stay in registers along a row of pixels.
 //   sums: [e][ky][kx][channels]
-//   partial of dw: [group][ky][kx][c][k], as the shared reduction of conv2d_weight.cpp reads it
-#include "conv2d.h"
-#include "conv2d_direct.h"
-#include "conv2d_tap_rows.h"
+//   partial of dw: [group][ky][kx][c][k], as the shared reduction of backward_weight.cpp reads it
+#include "algorithms.h"
+#include "backward_weight.h"
 #include "core/window.h"
+#include "depthwise_tap_rows.h"
+#include "geometry.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -127,7 +128,7 @@ void near_rows(const Conv2d& g, vi heads, const float* image, int64_t pixel, con
 // One image: x and dy of its first pixel, `pixel` floats from one pixel of x to the next.
 void near_image(const Conv2d& g, vi heads, const float* x, int64_t pixel, const float* dy, int64_t channels,
                 float* sums) {
-  const int64_t span = conv2d_span(g);
+  const int64_t span = lane_span(g);
   int64_t rows;
   for (int64_t oy = 0; oy < g.oh; oy += rows) {
     const int64_t y = oy - g.pad_top;
@@ -159,17 +160,18 @@ void scatter_sums(const Conv2d& g, const float* sums, int64_t c0, int64_t channe
         partial[(((c0 + c) / depth * taps + tap) * depth + c % depth) * outputs + e] = sums[c];
 }
 
-}  // namespace
+// Units of dw: the channels of a vector.
+Chunks chunks(const Conv2d& g) { return chunks_of(g, lane_spans(g), kMaxChunks); }
 
-void depthwise_backward_weight(const Conv2dBackwardWeight& a, int64_t first_image, int64_t last_image, int64_t c0,
-                               int64_t channels, float* partial, float* scratch) {
+// Channels c0 .. c0 + channels of x, whole groups.
+void sum_channels(const Conv2dBackwardWeight& a, const Chunk& chunk, int64_t c0, int64_t channels, float* scratch) {
   const Conv2d& g = a.g;
   const int64_t depth = g.c / g.groups, outputs = g.k / g.groups, floats = g.kh * g.kw * outputs * channels;
   float *sums = scratch, *copy = scratch + floats;
   __builtin_memset(sums, 0, floats * sizeof(float));
   vi heads = {};
   for (int64_t lane = 0; lane < kLanes; ++lane) heads[lane] = (int32_t)(lane / depth * outputs);
-  for (int64_t n = first_image; n < last_image; ++n) {
+  for (int64_t n = chunk.first; n < chunk.last; ++n) {
     const float* x = a.x + n * g.h * g.w * g.c + (g.x_nchw ? c0 * g.h * g.w : c0);
     const float* dy = a.dy + n * g.oh * g.ow * g.k + c0 / depth * outputs;
     if (g.x_nchw) {
@@ -178,8 +180,31 @@ void depthwise_backward_weight(const Conv2dBackwardWeight& a, int64_t first_imag
     }
     (is_near(g) ? near_image : any_image)(g, heads, x, g.x_nchw ? channels : g.c, dy, channels, sums);
   }
-  scatter_sums(g, sums, c0, channels, partial);
+  scatter_sums(g, sums, c0, channels, chunk.partial);
 }
+
+int64_t sum_tasks(const Conv2dBackwardWeight& a) { return chunks(a.g).tasks(); }
+
+int64_t sum_scratch(const Conv2dBackwardWeight& a) { return dw_floats(a.g) + (a.g.x_nchw ? a.g.c * a.g.h * a.g.w : 0); }
+
+void sum(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
+  const int64_t span = lane_span(a.g);
+  each_chunk(a, chunks(a.g), begin, end, [&](const Chunk& chunk, int64_t first, int64_t last) {
+    sum_channels(a, chunk, first * span, min64(a.g.c, last * span) - first * span, scratch);
+  });
+}
+
+int64_t add_tasks(const Conv2dBackwardWeight& a) { return add_chunks_tasks(a.g, chunks(a.g).count); }
+void add(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float*) {
+  add_chunks(a, chunks(a.g).count, begin, end);
+}
+
+int64_t workspace(const Conv2dBackwardWeight& a) { return chunks(a.g).count * dw_floats(a.g); }
+
+}  // namespace
+
+const Kernel<Conv2dBackwardWeight> depthwise_backward_weight = {
+    {{sum_tasks, sum_scratch, sum}, {add_tasks, nullptr, add}}, workspace, &Conv2dBackwardWeight::partials};
 
 }  // namespace FASTNN_ISA
 }  // namespace fastnn

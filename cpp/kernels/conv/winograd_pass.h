@@ -1,5 +1,5 @@
-// What the passes of Winograd's algorithm (conv2d_winograd.cpp) work on, and the plain sums of those tiles and filters
-// that are too_large (winograd.h). They add up in the order of conv2d_direct.h: the bits are
+// What the passes of Winograd's algorithm (winograd.cpp) work on, and the plain sums of those tiles and filters
+// that are too_large (winograd.h). They add up in the order of direct.cpp: the bits are
 // those of the direct algorithm.
 #pragma once
 #include "core/tile.h"

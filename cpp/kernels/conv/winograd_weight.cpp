@@ -6,8 +6,7 @@
 // Tasks are chunks of tiles (over all images) times parts of c. Each chunk sums its tiles in order into its own copy of
 // du; the copies are added in a fixed tree on the way to dw. Tiles that are too_large (winograd.h)
 // are left out of these sums and listed: plain sums over them are added last, tile by tile.
-#include "contract/conv.h"
-#include "conv2d.h"
+#include "algorithms.h"
 #include "core/tile.h"
 #include "core/transpose.h"
 #include "core/window.h"
@@ -225,25 +224,25 @@ void add_plain(const Conv2dBackwardWeight& a, const Tile& tile, int64_t c, int64
   }
 }
 
-}  // namespace
-
-int64_t winograd_partials(const Conv2d& g) {
+int64_t workspace(const Conv2dBackwardWeight& a) {
+  const Conv2d& g = a.g;
   const Plan p = plan_of(g);
   const int64_t lists = p.parts * p.chunks * list_entries(p);
   return p.chunks * kPoints * du_plane(g) + lists * static_cast<int64_t>(sizeof(int64_t) / sizeof(float));
 }
 
-int64_t winograd_partial_tasks(const Conv2d& g) {
-  const Plan p = plan_of(g);
+int64_t sum_tasks(const Conv2dBackwardWeight& a) {
+  const Plan p = plan_of(a.g);
   return p.chunks * p.parts;
 }
 
-int64_t winograd_partial_scratch(const Conv2d& g) {
+int64_t sum_scratch(const Conv2dBackwardWeight& a) {
+  const Conv2d& g = a.g;
   const Plan p = plan_of(g);
   return kPoints * (x_plane(p) + y_plane(p)) + kPoints * max64(g.c, g.k) + p.block;
 }
 
-void winograd_partial(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
+void sum(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float* scratch) {
   const Plan p = plan_of(a.g);
   float *vx = scratch, *vy = vx + kPoints * x_plane(p), *patch = vy + kPoints * y_plane(p);
   float* large = patch + kPoints * max64(a.g.c, a.g.k);
@@ -263,9 +262,9 @@ void winograd_partial(const Conv2dBackwardWeight& a, int64_t begin, int64_t end,
   }
 }
 
-int64_t winograd_reduce_tasks(const Conv2d& g) { return ceil_div(g.k, kLanes); }
+int64_t add_tasks(const Conv2dBackwardWeight& a) { return ceil_div(a.g.k, kLanes); }
 
-void winograd_reduce(const Conv2dBackwardWeight& a, int64_t begin, int64_t end) {
+void add(const Conv2dBackwardWeight& a, int64_t begin, int64_t end, float*) {
   const Conv2d& g = a.g;
   const Plan p = plan_of(g);
   float taps[9 * kLanes * kLanes];  // of kLanes channels of c: neighbours in dw
@@ -283,6 +282,11 @@ void winograd_reduce(const Conv2dBackwardWeight& a, int64_t begin, int64_t end) 
     }
   }
 }
+
+}  // namespace
+
+const Kernel<Conv2dBackwardWeight> winograd4_backward_weight = {
+    {{sum_tasks, sum_scratch, sum}, {add_tasks, nullptr, add}}, workspace, &Conv2dBackwardWeight::partials};
 
 }  // namespace FASTNN_ISA
 }  // namespace fastnn

@@ -1,8 +1,8 @@
 // The sweep of a depthwise or grouped convolution over its outputs: lanes are channels, tiles are neighbouring outputs,
-// and taps outside the image are skipped. conv2d_depthwise.cpp says what is swept.
+// and taps outside the image are skipped. depthwise.cpp says what is swept.
 #pragma once
-#include "conv2d.h"
-#include "conv2d_direct.h"
+#include "geometry.h"
+#include "pass.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
@@ -169,7 +169,7 @@ template <int W, bool near, bool grouped>
                    grouped ? n / s.outputs * depth : n};
     const float* from = source + (grouped ? c / s.outputs * depth : c);
     const auto tile = [&](auto whole) __attribute__((always_inline)) {
-      if (near)
+      if constexpr (near)
         near_tile<W, grouped, decltype(whole)::value>(s, v, heads, from, ty, tx, out + c);
       else
         channel_tile<W, grouped, decltype(whole)::value>(s, v, heads, from, ty, columns, out + c);
