@@ -35,8 +35,8 @@ template <int R, int V>
 
 // rows x cols outputs of one group, panels first .. last of them; packed: [panel]([bias] if with_bias, then taps x
 // depth rows) of panel_width.
-void run_pass(const Pass& p, const float* source, const float* packed, bool with_bias, float* out, int64_t rows,
-              int64_t cols, Range panels) {
+[[gnu::noinline]] void run_pass(const Pass& p, const float* source, const float* packed, bool with_bias, float* out,
+                                int64_t rows, int64_t cols, Range panels) {
   const int64_t width = panel_width(p.outputs), tiles = tile_count(cols);
   const int64_t panel_floats = (p.taps_h * p.taps_w * p.depth + (with_bias ? 1 : 0)) * width;
   packed += panels.first * panel_floats;

@@ -72,8 +72,8 @@ template <int R, int P>
 
 // A pass for at most kMaxDots outputs and a depth that fills its vectors;
 // packed: [bias] if with_bias, then the filters.
-void run_dot_pass(const Pass& p, const float* source, const float* packed, bool with_bias, float* out, int64_t rows,
-                  int64_t cols) {
+[[gnu::noinline]] void run_dot_pass(const Pass& p, const float* source, const float* packed, bool with_bias, float* out,
+                                    int64_t rows, int64_t cols) {
   const float* bias = with_bias ? packed : nullptr;
   const float* weights = packed + (with_bias ? kLanes : 0);
   with_rows(p.outputs, [&](auto height) {

@@ -57,8 +57,8 @@ void store_pixels(const float* planes, const Planes& from, float* out, int64_t o
 }
 
 // A pass from planes; packed: [bias] if with_bias, then the filters; scratch: outputs planes.
-void run_planar_pass(const Pass& p, const Planes& from, const float* source, const float* packed, bool with_bias,
-                     float* out, int64_t rows, int64_t cols, float* scratch) {
+[[gnu::noinline]] void run_planar_pass(const Pass& p, const Planes& from, const float* source, const float* packed,
+                                       bool with_bias, float* out, int64_t rows, int64_t cols, float* scratch) {
   const int64_t positions = rows == 0 ? 0 : (rows - 1) * from.pitch + cols;
   with_rows(p.outputs, [&](auto height) {
     constexpr int R = decltype(height)::value;
