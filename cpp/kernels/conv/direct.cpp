@@ -33,17 +33,17 @@ template <int R, int V>
   store_tile(acc, out, p.out_pixel, columns);
 }
 
-// rows x cols outputs of one group, panels first .. last of them; packed: [panel]([bias] if with_bias, then taps x
+// rows x cols outputs of one group, panels first .. last of them; packed: [panel]([bias] if biased, then taps x
 // depth rows) of panel_width.
-void run_pass(const Pass& p, const float* source, const float* packed, bool with_bias, float* out, int64_t rows,
-              int64_t cols, Range panels) {
+[[gnu::noinline]] void run_pass(const Pass& p, const float* source, const float* packed, float* out, int64_t rows,
+                                int64_t cols, Range panels) {
   const int64_t width = panel_width(p.outputs), tiles = tile_count(cols);
-  const int64_t panel_floats = (p.taps_h * p.taps_w * p.depth + (with_bias ? 1 : 0)) * width;
+  const int64_t panel_floats = (p.taps_h * p.taps_w * p.depth + (p.biased ? 1 : 0)) * width;
   packed += panels.first * panel_floats;
   for (int64_t panel = panels.first; panel < panels.last; ++panel, packed += panel_floats) {
     const int64_t first = panel * width, columns = min64(width, p.outputs - first);
-    const float* bias = with_bias ? packed : nullptr;
-    const float* weights = packed + (with_bias ? width : 0);
+    const float* bias = p.biased ? packed : nullptr;
+    const float* weights = packed + (p.biased ? width : 0);
     for (int64_t i = 0; i < rows; ++i) {
       const Range inside = row_taps(p, i, i);
       for (int64_t t = 0; t < tiles; ++t) {
@@ -87,7 +87,7 @@ void forward(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch)
     const Block block = block_at(task / parts, g.oh, rows);
     const ForwardBlock b = forward_block(a, block, scratch);
     for (int64_t group = 0; group < g.groups; ++group)
-      run_pass(b.pass, b.source + group * b.pass.depth, a.packed + group * panels * forward_panel_floats(g), true,
+      run_pass(b.pass, b.source + group * b.pass.depth, a.packed + group * panels * forward_panel_floats(g),
                b.out + group * b.pass.outputs, block.rows, g.ow, panels_of(panels, task % parts, parts));
   }
 }
@@ -111,7 +111,7 @@ void backward_input(const Conv2dBackwardInput& a, int64_t begin, int64_t end, fl
     const Range panels = panels_of(input_panels(g), task % parts, parts);
     each_pass(a, block, win, scratch, win.cols * g.k, g.k,
               [&](const Pass& p, const float* source, const float* packed, float* out, int64_t out_rows, int64_t cols) {
-                run_pass(p, source, packed, false, out, out_rows, cols, panels);
+                run_pass(p, source, packed, out, out_rows, cols, panels);
               });
   }
 }

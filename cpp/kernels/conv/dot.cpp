@@ -71,11 +71,11 @@ template <int R, int P>
 }
 
 // A pass for at most kMaxDots outputs and a depth that fills its vectors;
-// packed: [bias] if with_bias, then the filters.
-void run_dot_pass(const Pass& p, const float* source, const float* packed, bool with_bias, float* out, int64_t rows,
-                  int64_t cols) {
-  const float* bias = with_bias ? packed : nullptr;
-  const float* weights = packed + (with_bias ? kLanes : 0);
+// packed: [bias] if biased, then the filters.
+[[gnu::noinline]] void run_dot_pass(const Pass& p, const float* source, const float* packed, float* out, int64_t rows,
+                                    int64_t cols) {
+  const float* bias = p.biased ? packed : nullptr;
+  const float* weights = packed + (p.biased ? kLanes : 0);
   with_rows(p.outputs, [&](auto height) {
     constexpr int R = decltype(height)::value;
     if constexpr (R <= kMaxDots) {
@@ -122,7 +122,7 @@ void forward(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch)
   for (int64_t task = begin; task < end; ++task) {
     const Block block = block_at(task, a.g.oh, rows);
     const ForwardBlock b = forward_block(a, block, scratch);
-    run_dot_pass(b.pass, b.source, a.packed, true, b.out, block.rows, a.g.ow);
+    run_dot_pass(b.pass, b.source, a.packed, b.out, block.rows, a.g.ow);
   }
 }
 
@@ -146,7 +146,7 @@ void backward_input(const Conv2dBackwardInput& a, int64_t begin, int64_t end, fl
     copy_window(a.dy + block.n * g.oh * g.ow * g.k, g.oh, g.ow, g.k, false, win, scratch);
     each_pass(a, block, win, scratch, win.cols * g.k, g.k,
               [&](const Pass& p, const float* source, const float* packed, float* out, int64_t out_rows, int64_t cols) {
-                run_dot_pass(p, source, packed, false, out, out_rows, cols);
+                run_dot_pass(p, source, packed, out, out_rows, cols);
               });
   }
 }

@@ -46,6 +46,7 @@ inline ForwardBlock forward_block(const Conv2dForward& a, const Block& block, fl
   const float* image = a.x + block.n * g.h * g.w * g.c;
   Pass p{g.kh, g.kw, g.dilation_h, g.dilation_w, g.stride_h, g.stride_w, group_depth(g), group_outputs(g),
          0,    g.c,  g.ow * g.k,   g.k};
+  p.biased = true;
   float* out = a.y + (block.n * g.oh + block.first) * g.ow * g.k;
   if (reads_in_place(g)) {
     p.source_row = g.w * g.c;

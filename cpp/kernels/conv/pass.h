@@ -20,6 +20,7 @@ struct Pass {
   // Source rows and columns in the image, counted from the source pointer. Taps beyond them meet zeros only.
   int64_t row_first = INT64_MIN / 2, row_last = INT64_MAX / 2;
   int64_t col_first = INT64_MIN / 2, col_last = INT64_MAX / 2;
+  bool biased = false;  // each panel of filters begins with its bias
 };
 
 struct Range {

@@ -56,9 +56,9 @@ void store_pixels(const float* planes, const Planes& from, float* out, int64_t o
   }
 }
 
-// A pass from planes; packed: [bias] if with_bias, then the filters; scratch: outputs planes.
-void run_planar_pass(const Pass& p, const Planes& from, const float* source, const float* packed, bool with_bias,
-                     float* out, int64_t rows, int64_t cols, float* scratch) {
+// A pass from planes; packed: [bias] if biased, then the filters; scratch: outputs planes.
+[[gnu::noinline]] void run_planar_pass(const Pass& p, const Planes& from, const float* source, const float* packed,
+                                       float* out, int64_t rows, int64_t cols, float* scratch) {
   const int64_t positions = rows == 0 ? 0 : (rows - 1) * from.pitch + cols;
   with_rows(p.outputs, [&](auto height) {
     constexpr int R = decltype(height)::value;
@@ -66,7 +66,7 @@ void run_planar_pass(const Pass& p, const Planes& from, const float* source, con
       constexpr int V = planar_vectors(R);
       for (int64_t i = 0; i < positions; i += V * kLanes)
         planar_tile<R, V>(p, from, row_taps(p, i / from.pitch, (i + V * kLanes - 1) / from.pitch), source + i,
-                          with_bias ? packed : nullptr, packed + (with_bias ? kLanes : 0), scratch + i);
+                          p.biased ? packed : nullptr, packed + (p.biased ? kLanes : 0), scratch + i);
       if (p.out_pixel == R) store_pixels<R>(scratch, from, out, p.out_row, rows, cols);
     }
   });
@@ -96,8 +96,9 @@ void forward(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch)
     copy_planes(a.x + block.n * g.h * g.w * g.c, g.h, g.w, g.c, g.x_nchw, win, scratch);
     Pass p{g.kh, g.kw, g.dilation_h, g.dilation_w, 1, 1, g.c, g.k, planes.pitch, 1, g.ow * g.k, g.k};
     p.row_first = -win.y, p.row_last = g.h - win.y;
-    run_planar_pass(p, planes, scratch, a.packed, true, a.y + (block.n * g.oh + block.first) * g.ow * g.k, block.rows,
-                    g.ow, scratch + g.c * planes.plane);
+    p.biased = true;
+    run_planar_pass(p, planes, scratch, a.packed, a.y + (block.n * g.oh + block.first) * g.ow * g.k, block.rows, g.ow,
+                    scratch + g.c * planes.plane);
   }
 }
 
@@ -122,7 +123,7 @@ void backward_input(const Conv2dBackwardInput& a, int64_t begin, int64_t end, fl
     copy_planes(a.dy + block.n * g.oh * g.ow * g.k, g.oh, g.ow, g.k, false, win, scratch);
     each_pass(a, block, win, scratch, planes.pitch, 1,
               [&](const Pass& p, const float* source, const float* packed, float* out, int64_t out_rows, int64_t cols) {
-                run_planar_pass(p, planes, source, packed, false, out, out_rows, cols, scratch + g.k * planes.plane);
+                run_planar_pass(p, planes, source, packed, out, out_rows, cols, scratch + g.k * planes.plane);
               });
   }
 }
