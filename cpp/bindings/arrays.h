@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/steps.h"
 #include "ops/view.h"
 #include "runtime/isa.h"
 #include "runtime/launch.h"
@@ -23,6 +24,7 @@ using namespace pybind11::literals;
 using F32 = py::array_t<float, 0>;
 using I64 = py::array_t<int64_t, 0>;
 using U8 = py::array_t<uint8_t, 0>;
+using Maybe = std::optional<F32>;
 using Shape = std::vector<py::ssize_t>;
 
 inline std::string shape_text(const Shape& shape) {
@@ -78,6 +80,12 @@ inline std::vector<int> memory_order(const py::array& a) {
 
 inline void require_contiguous(const py::array& a, const char* op, const char* name) {
   if (!is_c_contiguous(a)) throw py::type_error(std::string(op) + ": " + name + " must be C-contiguous and aligned");
+}
+
+// Of that shape and C-contiguous.
+inline void require_fits(const py::array& a, const Shape& shape, const char* op, const char* name) {
+  require_shape(a, shape, op, name);
+  require_contiguous(a, op, name);
 }
 
 inline void require_channels_last(const py::array& a, const char* op, const char* name) {
@@ -140,15 +148,34 @@ template <class T, int Flags>
 View<const T> view(const std::optional<py::array_t<T, Flags>>& a) {
   return a ? view(*a) : View<const T>();
 }
-inline Output output(F32& a) {
-  const Floats v = view(a);
-  Output out;
+template <class T>
+View<T> output(py::array_t<T, 0>& a) {
+  const View<const T> v = view(a);
+  View<T> out;
   out.data = a.mutable_data(), out.axes = v.axes;
   std::copy(v.sizes, v.sizes + v.axes, out.sizes);
   std::copy(v.strides, v.strides + v.axes, out.strides);
   return out;
 }
-inline Output output(std::optional<F32>& a) { return a ? output(*a) : Output(); }
+inline Output output(Maybe& a) { return a ? output(*a) : Output(); }
+
+// A dense array of any number of axes as one.
+template <class T>
+View<T> flat(T* data, int64_t size) {
+  View<T> v;
+  v.data = data, v.axes = 1, v.sizes[0] = size, v.strides[0] = 1;
+  return v;
+}
+inline Floats flat(const F32& a) { return flat(a.data(), a.size()); }
+inline Output flat_output(F32& a) { return flat(a.mutable_data(), a.size()); }
+
+// An op at once, without the GIL.
+template <class Op, class... Args>
+void run_eager(Op op, const Args&... args) {
+  const py::gil_scoped_release nogil;
+  Steps steps;
+  op(steps, args...);
+}
 
 inline const float* data_or_null(const std::optional<F32>& a) { return a ? a->data() : nullptr; }
 

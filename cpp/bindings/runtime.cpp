@@ -1,9 +1,117 @@
-// ISA level, threads and memory: what is not an op.
+// ISA level, threads, memory and what measures the machine; digests of arrays; optimizer steps.
 #include <map>
 
+#include "ops/optimizer.h"
+#include "ops/roofline.h"
 #include "packed.h"
 
 namespace fastnn {
+namespace bound {
+namespace {
+
+void set_num_threads(int n) {
+  require(n >= 1 && n <= 1024, "set_num_threads", "n is " + std::to_string(n) + ", expected 1 to 1024");
+  fastnn::set_num_threads(n);
+}
+
+std::map<std::string, int64_t> memory_stats() {
+  const MemoryStats s = fastnn::memory_stats();
+  return {{"in_use_bytes", s.in_use_bytes}, {"cached_bytes", s.cached_bytes}, {"peak_bytes", s.peak_bytes}};
+}
+
+F32 empty(const Shape& shape) { return fastnn::empty(shape); }
+
+F32 empty_channels_last(const Shape& s) {
+  require(s.size() == 4, "empty_channels_last", "shape " + shape_text(s) + " must have 4 dimensions");
+  return fastnn::empty_channels_last(s[0], s[1], s[2], s[3]);
+}
+
+// Whether each is None or a float32 array that bindings take as it is. Asking is far cheaper than a refused call,
+// whose message shows all arguments.
+bool are_dense(const py::Args<py::object>& arrays) {
+  constexpr int kDense = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  return std::all_of(arrays.begin(), arrays.end(), [](const py::handle& a) {
+    return a.is_none() || (py::isinstance<F32>(a) && (py::reinterpret_borrow<F32>(a).flags() & kDense) == kDense);
+  });
+}
+
+// A fingerprint of the bits of x, which is dense in memory in any order of axes; elements of 4 or 8 bytes.
+py::bytes digest(const py::array& x) {
+  require_dense(x, "digest", "x");
+  require(x.itemsize() == 4 || x.itemsize() == 8, "digest", "x has elements of another size than 4 or 8 bytes");
+  Digest words;
+  {
+    const py::gil_scoped_release nogil;
+    add_digest(static_cast<const float*>(x.data()), x.nbytes() / 4, words);
+  }
+  return py::bytes(reinterpret_cast<const char*>(words.data()), words.size() * sizeof(words[0]));
+}
+
+// Runs tasks * steps rounds of multiply-adds in registers; returns how many floating-point operations those were.
+int64_t roofline_peak(int64_t tasks, int64_t steps) {
+  require(tasks >= 1 && tasks <= 1 << 20 && steps >= 1 && steps <= int64_t{1} << 32, "roofline_peak",
+          "tasks must be 1 to 2**20 and steps 1 to 2**32");
+  F32 out = fastnn::empty({tasks});
+  run_eager(fastnn::roofline_peak, steps, output(out));
+  return roofline_peak_flops(tasks, steps);
+}
+
+// y[...] = x[...], both (size), C-contiguous
+void roofline_copy(const F32& x, F32& y) {
+  require_ndim(x, 1, "roofline_copy", "x");
+  require_contiguous(x, "roofline_copy", "x");
+  require_fits(y, {x.shape(0)}, "roofline_copy", "y");
+  run_eager(fastnn::roofline_copy, view(x), output(y));
+}
+
+// Flat arrays of optimizers, which change what is not read-only in place.
+Output writable(F32& a, py::ssize_t size, const char* op, const char* name) {
+  require_contiguous(a, op, name);
+  require_shape(a, {size}, op, name);
+  if (!a.writeable()) throw py::value_error(std::string(op) + ": " + name + " is read-only");
+  return output(a);
+}
+
+Floats readable(const F32& a, py::ssize_t size, const char* op, const char* name) {
+  require_contiguous(a, op, name);
+  require_shape(a, {size}, op, name);
+  return view(a);
+}
+
+// The fields of a range, in their order. A step is one call, so an interrupt never leaves half a step.
+using SgdTuple = std::tuple<int64_t, int64_t, double, double, double, double, bool, bool, bool>;
+using AdamTuple = std::tuple<int64_t, int64_t, double, double, double, double, double, double, bool, bool>;
+
+template <class Range, class Tuple>
+std::vector<Range> ranges_of(const std::vector<Tuple>& tuples) {
+  std::vector<Range> ranges;
+  for (const Tuple& t : tuples) ranges.push_back(std::apply([](const auto&... fields) { return Range{fields...}; }, t));
+  return ranges;
+}
+
+void sgd_step(F32 weight, const F32& grad, Maybe buffer, const std::vector<SgdTuple>& ranges) {
+  const char* op = "sgd_step";
+  const py::ssize_t size = weight.size();
+  run_eager(fastnn::sgd_step, ranges_of<SgdRange>(ranges), writable(weight, size, op, "weight"),
+            readable(grad, size, op, "grad"), buffer ? writable(*buffer, size, op, "buffer") : Output());
+}
+
+void adam_step(F32 weight, const F32& grad, F32 m, F32 v, const std::vector<AdamTuple>& ranges) {
+  const char* op = "adam_step";
+  const py::ssize_t size = weight.size();
+  run_eager(fastnn::adam_step, ranges_of<AdamRange>(ranges), writable(weight, size, op, "weight"),
+            readable(grad, size, op, "grad"), writable(m, size, op, "m"), writable(v, size, op, "v"));
+}
+
+double sum_squares(const F32& x) {
+  require_contiguous(x, "sum_squares", "x");
+  double total = 0;
+  run_eager(fastnn::sum_squares, flat(x), &total);
+  return total;
+}
+
+}  // namespace
+}  // namespace bound
 
 void bind_runtime(py::module_& m) {
   isa();  // an unknown FASTNN_ISA is an error at import, not at the first call
@@ -15,36 +123,21 @@ void bind_runtime(py::module_& m) {
   m.def("available_isas", &available_isas);
   m.def("set_isa", &set_isa, "name"_a);
   m.def("get_num_threads", &get_num_threads);
-  m.def(
-      "set_num_threads",
-      [](int n) {
-        require(n >= 1 && n <= 1024, "set_num_threads", "n is " + std::to_string(n) + ", expected 1 to 1024");
-        set_num_threads(n);
-      },
-      "n"_a);
+  m.def("set_num_threads", &bound::set_num_threads, "n"_a);
   m.def("thread_backend", &thread_backend);
-  m.def("memory_stats", [] {
-    const MemoryStats s = memory_stats();
-    return std::map<std::string, int64_t>{
-        {"in_use_bytes", s.in_use_bytes}, {"cached_bytes", s.cached_bytes}, {"peak_bytes", s.peak_bytes}};
-  });
+  m.def("memory_stats", &bound::memory_stats);
   m.def("clear_cache", &clear_cache);
-  m.def("empty", [](const Shape& shape) { return empty(shape); }, "shape"_a);
-  m.def(
-      "empty_channels_last",
-      [](const Shape& s) {
-        require(s.size() == 4, "empty_channels_last", "shape " + shape_text(s) + " must have 4 dimensions");
-        return empty_channels_last(s[0], s[1], s[2], s[3]);
-      },
-      "shape"_a);
-  // Whether each is None or a float32 array that bindings take as it is. Asking is far cheaper than a refused call,
-  // whose message shows all arguments.
-  m.def("are_dense", [](const py::Args<py::object>& arrays) {
-    constexpr int kDense = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-    return std::all_of(arrays.begin(), arrays.end(), [](const py::handle& a) {
-      return a.is_none() || (py::isinstance<F32>(a) && (py::reinterpret_borrow<F32>(a).flags() & kDense) == kDense);
-    });
-  });
+  m.def("empty", &bound::empty, "shape"_a);
+  m.def("empty_channels_last", &bound::empty_channels_last, "shape"_a);
+  m.def("are_dense", &bound::are_dense);
+  m.def("digest", &bound::digest, "x"_a.noconvert());
+  m.def("roofline_copy", &bound::roofline_copy, "x"_a.noconvert(), "y"_a.noconvert());
+  m.def("roofline_peak", &bound::roofline_peak, "tasks"_a, "steps"_a);
+  m.def("sgd_step", &bound::sgd_step, "weight"_a.noconvert(), "grad"_a.noconvert(), "buffer"_a.noconvert().none(true),
+        "ranges"_a);
+  m.def("adam_step", &bound::adam_step, "weight"_a.noconvert(), "grad"_a.noconvert(), "m"_a.noconvert(),
+        "v"_a.noconvert(), "ranges"_a);
+  m.def("sum_squares", &bound::sum_squares, "x"_a.noconvert());
 }
 
 }  // namespace fastnn

@@ -7,6 +7,8 @@
 #include <new>
 #include <unordered_map>
 
+#include "ops/check.h"
+#include "ops/ctc.h"
 #include "runtime/memory.h"
 #include "runtime/threads.h"
 
@@ -19,6 +21,12 @@ double log_add(double a, double b) {
   if (a < b) std::swap(a, b);
   return b == kNever ? a : a + std::log1p(std::exp(b - a));
 }
+
+struct CtcBeam {
+  int64_t t, n, c, blank, width;
+  const float* x;         // (t, n, c)
+  const int64_t* frames;  // (n), in [0, t]
+};
 
 // A prefix is a node of a tree: its last label after the prefix of its parent. Equal prefixes are the same node.
 struct Node {
@@ -155,7 +163,15 @@ struct Call {
 
 }  // namespace
 
-std::vector<std::vector<CtcLabelling>> ctc_beam(const CtcBeam& a) {
+std::vector<std::vector<CtcLabelling>> ctc_beam(int64_t blank, int64_t width, const Floats& log_probs,
+                                                const Ints& frames) {
+  const char* op = "ctc_beam_decode";
+  check_ctc_blank(log_probs, blank, op);
+  check_ctc_frames(log_probs, frames, op);
+  check(width >= 1 && width < int64_t{1} << 31, op,
+        [&] { return "beam_width is " + std::to_string(width) + ", expected at least 1"; });
+  const int64_t* sizes = log_probs.sizes;
+  const CtcBeam a{sizes[0], sizes[1], sizes[2], blank, width, log_probs.data, frames.data};
   std::vector<std::vector<CtcLabelling>> found(a.n);
   std::atomic<bool> failed{false};
   const Call call{&a, &found, &failed};

@@ -4,19 +4,18 @@
 #include <cstdint>
 #include <vector>
 
+#include "ops/view.h"
+
 namespace fastnn {
 
-struct CtcBeam {
-  int64_t t, n, c, blank, width;
-  const float* x;         // (t, n, c)
-  const int64_t* frames;  // (n), in [0, t]
-};
 struct CtcLabelling {
   std::vector<int64_t> labels;
   double score;  // log of the probability of all alignments found that give these labels
 };
 
-// The beam of each sample at its last frame, best first; one task is one sample.
-std::vector<std::vector<CtcLabelling>> ctc_beam(const CtcBeam& a);
+// The `width` best of each sample, best first, of log_probs (t, n, c), C-contiguous, and how many of the frames count
+// (n); one task is one sample. Throws std::invalid_argument where blank, width or frames do not fit.
+std::vector<std::vector<CtcLabelling>> ctc_beam(int64_t blank, int64_t width, const Floats& log_probs,
+                                                const Ints& frames);
 
 }  // namespace fastnn

@@ -1,4 +1,4 @@
-#include "arrays.h"
+#include "ops/row_sums.h"
 
 namespace fastnn {
 namespace {
@@ -26,30 +26,23 @@ double pairwise(const float* x, int64_t size) {
   return pairwise(x, half) + pairwise(x + half, size - half);
 }
 
-// y (rows) = sum of each row of x (rows, length), C-contiguous, over divisor: in double precision until it is a T. A
-// row does not depend on the others.
 template <class T>
-py::array_t<T, 0> row_sums(const F32& x, double divisor) {
-  require_ndim(x, 2, "row_sums", "x");
-  require_contiguous(x, "row_sums", "x");
-  const int64_t rows = x.shape(0), length = x.shape(1);
-  py::array_t<T, 0> y = empty<T>({rows});
-  T* out = y.mutable_data();
-  const py::gil_scoped_release nogil;
-  for (int64_t r = 0; r < rows; ++r) {
-    double sum = 0;
-    for (int64_t i = 0; i < length; i += kBlock)
-      sum += pairwise(x.data() + r * length + i, std::min(kBlock, length - i));
-    out[r] = static_cast<T>(sum / divisor);
-  }
-  return y;
+void sums(Steps& steps, double divisor, const Floats& x, const View<T>& y) {
+  steps.call([=] {
+    const int64_t rows = x.sizes[0], length = x.sizes[1];
+    for (int64_t r = 0; r < rows; ++r) {
+      double sum = 0;
+      for (int64_t i = 0; i < length; i += kBlock)
+        sum += pairwise(x.data + r * length + i, std::min(kBlock, length - i));
+      y.data[r] = static_cast<T>(sum / divisor);
+    }
+  });
 }
 
 }  // namespace
 
-void bind_row_sums(py::module_& m) {
-  m.def("row_sums", &row_sums<double>, "x"_a.noconvert(), "divisor"_a = 1.0);
-  m.def("row_means", &row_sums<float>, "x"_a.noconvert(), "divisor"_a);
-}
+void row_sums(Steps& steps, double divisor, const Floats& x, const View<double>& y) { sums(steps, divisor, x, y); }
+
+void row_means(Steps& steps, double divisor, const Floats& x, const Output& y) { sums(steps, divisor, x, y); }
 
 }  // namespace fastnn
