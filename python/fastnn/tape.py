@@ -30,6 +30,7 @@ Backward = Callable[..., Gradients]
 
 class _Mode(threading.local):
     recording = True
+    recorder: Any = None
     before: Any = None  # what was set outside, (recording, what was set outside of that)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import ops
-from fastnn.arrays import as_float32, positive_int
+from fastnn.arrays import as_array, as_float32, positive_int
 from fastnn.nn.init import uniform
 from fastnn.nn.listen import note_layer
 from fastnn.nn.module import Module
@@ -19,8 +19,9 @@ def _lengths(lengths: Any, mask: Any, shape: tuple[int, ...], batch_first: bool)
         return lengths
     if lengths is not None:
         raise ValueError("CRF: give lengths or mask, not both")
-    if np.shape(mask) != shape[:2]:
-        raise ValueError(f"CRF: emissions has shape {shape} but mask has {np.shape(mask)}, expected {shape[:2]}")
+    given = as_array(mask, "CRF", "mask").shape
+    if given != shape[:2]:
+        raise ValueError(f"CRF: emissions has shape {shape} but mask has {given}, expected {shape[:2]}")
     return ops.crf_lengths(mask, batch_first)
 
 
@@ -63,15 +64,13 @@ class CRF(Module):
         return x
 
     def forward(self, emissions: Any, tags: Any, lengths: Any = None, mask: Any = None, reduction: str = "mean") -> Any:
-        x, shape = self._emissions(emissions), np.shape(tags)
+        x, shape = self._emissions(emissions), as_array(tags, "CRF", "tags").shape
         counts = _lengths(lengths, mask, x.shape, self.batch_first)
         if shape != x.shape[:2]:
             raise ValueError(f"CRF: emissions has shape {x.shape} but tags has {shape}, expected {x.shape[:2]}")
         if self.batch_first:
             x, tags = ops.transpose(x, 0, 1), ops.transpose(tags, 0, 1)
-        return ops.crf_loss(
-            x, tags, self.transitions, self.start_transitions, self.end_transitions, counts, reduction
-        )
+        return ops.crf_loss(x, tags, self.transitions, self.start_transitions, self.end_transitions, counts, reduction)
 
     def decode(self, emissions: Any, lengths: Any = None, mask: Any = None) -> list[npt.NDArray[np.int64]]:
         """The likeliest tags of each sample, as a list of N integer arrays; scores are in ops.crf_decode."""

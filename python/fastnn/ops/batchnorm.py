@@ -84,7 +84,14 @@ def _run(
 ) -> tuple[FloatArray, Backward]:
     fixed = not training and running_mean is not None
     gain, shift = _contiguous(weight, "weight"), _contiguous(bias, "bias")
-    rows = x.size // x.shape[1] if x.shape[1] else 0
+    if x.ndim not in (2, 3, 4) or (running_mean is None) != (running_var is None):
+        raise ValueError("batchnorm: x or the running statistics do not fit")
+    channels = x.shape[1]
+    rows = x.size // channels if channels else 0
+    if not fixed and (
+        rows == 1 or (running_mean is not None and not running_mean.shape == running_var.shape == (channels,))
+    ):
+        raise ValueError("batchnorm: x or the running statistics do not fit")
     if training:
         _require_writable(num_batches_tracked, "num_batches_tracked")
     if training and rows:
@@ -132,7 +139,7 @@ def _running(a: Any, name: str, moved: bool) -> Any:
     return a
 
 
-@op(shape=_shape, run=_run)
+@op(shape=_shape, run=_run, refuses=True)
 def _batchnorm(
     x: Any,
     running_mean: Any,
@@ -201,6 +208,4 @@ def batchnorm(
     array([[-1.],
            [ 1.]], dtype=float32)
     """
-    return _batchnorm(
-        x, running_mean, running_var, weight, bias, num_batches_tracked, training, momentum, eps, relu
-    )
+    return _batchnorm(x, running_mean, running_var, weight, bias, num_batches_tracked, training, momentum, eps, relu)

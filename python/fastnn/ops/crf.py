@@ -52,7 +52,9 @@ def _check_chains(x: Shape, transitions: Shape, start: Shape, end: Shape, length
 
 def _chains(x: Any, transitions: Any, start: Any, end: Any, lengths: IntArray | None, op: str) -> _Chains:
     steps, samples = x.shape[:2]
-    counts = np.full(samples, steps) if lengths is None else np.ascontiguousarray(lengths)
+    if lengths is None:
+        return _Chains(*map(np.ascontiguousarray, (x, transitions, start, end)), np.full(samples, steps))  # type: ignore[arg-type]
+    counts = np.ascontiguousarray(lengths)
     wrong = np.flatnonzero((counts < 1) | (counts > steps))
     if wrong.size:
         i = int(wrong[0])
@@ -114,7 +116,7 @@ def _run(
     return np.array(np.sum(losses, dtype=np.float64) * share, np.float32), backward
 
 
-@op(shape=_shape, run=_run)
+@op(shape=_shape, run=_run, refuses=True)
 def crf_loss(
     emissions: Any,
     tags: Any,
@@ -174,7 +176,7 @@ def _decode_run(
     return (tags, given.lengths.copy(), scores), None
 
 
-@look(shape=_decode_shape, run=_decode_run, outputs=("int64", "int64", "float32"))
+@look(shape=_decode_shape, run=_decode_run, outputs=("int64", "int64", "float32"), refuses=True)
 def _crf_decode(emissions: Any, transitions: Any, start: Any, end: Any, lengths: Any = None) -> Any:
     """(tags (N, T), of which the first lengths (N) count, these, scores (N)) of crf_decode."""
     counts = None if lengths is None else as_indices(lengths, "crf_decode", "lengths")

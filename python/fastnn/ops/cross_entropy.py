@@ -71,16 +71,17 @@ def _run(
     if need[2]:
         raise ValueError("cross_entropy: weight cannot require a gradient")
     shape, axis = input.shape, _class_axis(input.shape)
+    outer = shape[:axis] + shape[axis + 1 :]
+    if target.shape != (shape if probabilities else outer) or shape[axis] < 2 or (probabilities and ignore_index >= 0):
+        raise ValueError("cross_entropy: input and target do not match")
     rows, weight = rows_along(input, axis), None if weight is None else np.ascontiguousarray(weight)
     if probabilities:
         shares = rows_along(target, axis)
         loss, gradient = _core.cross_entropy_probabilities(rows, shares, weight, label_smoothing, reduction, need[0])
     else:
         classes = np.ascontiguousarray(target).reshape(-1)
-        loss, gradient = _core.cross_entropy(
-            rows, classes, weight, ignore_index, label_smoothing, reduction, need[0]
-        )
-    outer, logits = shape[:axis] + shape[axis + 1 :], rows if need[1] else None
+        loss, gradient = _core.cross_entropy(rows, classes, weight, ignore_index, label_smoothing, reduction, need[0])
+    logits = rows if need[1] else None
 
     def back(part: FloatArray, dy: FloatArray) -> FloatArray:
         if len(shape) == 2 and dy.ndim == 0:
@@ -99,7 +100,7 @@ def _run(
     return loss.reshape(outer) if reduction == "none" else loss, backward
 
 
-@op(shape=_shape, run=_run, unread=("target", "weight"))
+@op(shape=_shape, run=_run, unread=("target", "weight"), refuses=True)
 def cross_entropy(
     input: Any,
     target: Any,

@@ -46,7 +46,7 @@ def _check_lengths(lengths: Shape | None, samples: int, op: str, name: str) -> N
 
 def _counted(lengths: IntArray, largest: int, of_what: str, op: str, name: str) -> IntArray:
     """(N) lengths, each 0 to ``largest``."""
-    lengths = np.ascontiguousarray(lengths).reshape(-1)
+    lengths = np.ascontiguousarray(lengths) if lengths.ndim else lengths.reshape(1)
     wrong = np.flatnonzero((lengths < 0) | (lengths > largest))
     if wrong.size:
         i = int(wrong[0])
@@ -97,9 +97,7 @@ def _shape(
     samples, batched = _check_input(log_probs, input_lengths, blank, "ctc_loss"), len(log_probs) == 3
     if len(targets) == 2 and batched:
         if targets[0] != samples:
-            raise ValueError(
-                f"ctc_loss: targets has shape {targets} but log_probs {log_probs} has {samples} samples"
-            )
+            raise ValueError(f"ctc_loss: targets has shape {targets} but log_probs {log_probs} has {samples} samples")
     elif len(targets) != 1:
         expected = "(N, S) or one sample's labels after another's" if batched else "(S)"
         raise ValueError(f"ctc_loss: targets has shape {targets}, expected {expected}")
@@ -119,6 +117,8 @@ def _run(
     zero_infinity: bool,
 ) -> tuple[FloatArray, Backward]:
     given, batched = _input(log_probs, input_lengths, "ctc_loss"), log_probs.ndim == 3
+    if targets.ndim != 1 and not (targets.ndim == 2 and batched):
+        raise ValueError("ctc_loss: targets do not fit log_probs")
     labels, starts, lengths = _targets(targets, target_lengths)
     samples = given.x.shape[1]
     weights = np.ones(samples, np.float32)
@@ -139,7 +139,7 @@ def _run(
     return np.array(total, np.float32), backward
 
 
-@op(shape=_shape, run=_run)
+@op(shape=_shape, run=_run, refuses=True)
 def ctc_loss(
     log_probs: Any,
     targets: Any,
@@ -208,7 +208,7 @@ def _greedy_run(
     return _core.ctc_greedy(given.x, given.frames, blank), None
 
 
-@look(shape=_greedy_shape, run=_greedy_run, outputs=("int64", "int64", "float32"))
+@look(shape=_greedy_shape, run=_greedy_run, outputs=("int64", "int64", "float32"), refuses=True)
 def _ctc_greedy_decode(log_probs: Any, input_lengths: Any = None, blank: int = 0) -> Any:
     """(labels (N, T), of which the first counts (N) count, scores (N)) of ctc_greedy_decode."""
     name = "ctc_greedy_decode"
@@ -260,7 +260,7 @@ def _beam_run(
     return (labels, counts, scores), None
 
 
-@look(shape=_beam_shape, run=_beam_run, outputs=("int64", "int64", "float32"))
+@look(shape=_beam_shape, run=_beam_run, outputs=("int64", "int64", "float32"), refuses=True)
 def _ctc_beam_decode(
     log_probs: Any, input_lengths: Any = None, beam_width: int = 10, blank: int = 0, top: int = 1
 ) -> Any:

@@ -41,7 +41,7 @@ def _run(
     indices: npt.NDArray[np.int64], weight: FloatArray, *, need: Sequence[bool], padding_idx: int | None
 ) -> tuple[FloatArray, Backward]:
     flat, (rows, width) = np.ascontiguousarray(indices).reshape(-1), weight.shape
-    skip = -1 if padding_idx is None else padding_idx % rows
+    skip = row_number(padding_idx, rows, "embedding")
     y = _core.embedding_forward(flat, np.ascontiguousarray(weight)).reshape(*indices.shape, width)
 
     def backward(dy: FloatArray) -> tuple[None, FloatArray]:
@@ -51,7 +51,7 @@ def _run(
     return y, backward
 
 
-@op(shape=_shape, run=_run)
+@op(shape=_shape, run=_run, refuses=True)
 def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Rows of a table, looked up by number.
 

@@ -12,41 +12,40 @@ from fastnn.ops.recurrent import (
     Maybe,
     MaybeShape,
     cell,
+    cell_arrays,
     cell_shape,
     contiguous,
     dense,
-    floats,
     layer_shape,
+    normal,
     saved,
-    sizes_of,
-    walked,
     weight_list,
 )
 from fastnn.tape import Backward, Gradients
 
+_NAMES = ("x", "h0", *WEIGHT_NAMES)
+_CELL_NAMES = ("x", "h", *WEIGHTS)
 _GATES = 3
 
 
-def _shape(x: MaybeShape, h0: MaybeShape, *weights: MaybeShape, samples: int | None) -> tuple[Shape, Shape]:
+def _shape(x: MaybeShape, h0: MaybeShape, *weights: MaybeShape, samples: int | None = None) -> tuple[Shape, Shape]:
     layer = layer_shape("gru", _GATES, x, weight_list(weights[:8]), weights[8], samples)
     return layer.y, layer.state(h0, "h0", layer.hidden)
 
 
 def _run(
-    x: FloatArray, h0: Maybe, *rest: Any, need: Sequence[bool], samples: int | None
+    x: FloatArray, h0: Maybe, *rest: Any, need: Sequence[bool], samples: int | None = None
 ) -> tuple[tuple[FloatArray, ...], Backward | None]:
     sizes = rest[8]
     x, h0, *weights = dense((x, h0, *weight_list(rest[:8])))  # type: ignore[assignment]
     keep = True in need
-    y, h_n, kept = walked(_core.gru_forward, "gru", x, sizes, h0, weights, keep)
+    y, h_n, kept = _core.gru_forward(x, sizes, h0, weights, keep)
     if not keep:
         return (y, h_n), None
     held = saved(need, 1, weights)
 
     def backward(*dys: Maybe) -> Gradients:
-        dh0, dx, dws = _core.gru_backward(
-            x, sizes, h0, held.weights, y, kept, *contiguous(*dys), need[0], held.wanted
-        )
+        dh0, dx, dws = _core.gru_backward(x, sizes, h0, held.weights, y, kept, *contiguous(*dys), need[0], held.wanted)
         return [dx, dh0, *dws]
 
     return (y, h_n), backward
@@ -88,10 +87,21 @@ def gru(
     >>> y.shape, h.shape
     ((5, 2, 4), (1, 2, 4))
     """
-    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
-    weights += (weight_ih_reverse, weight_hh_reverse, bias_ih_reverse, bias_hh_reverse)
-    sizes, samples = sizes_of(batch_sizes, "gru")
-    return [*floats("gru", ("x", "h0", *WEIGHT_NAMES), (x, h0, *weights)), sizes], {"samples": samples}
+    return normal(
+        "gru",
+        _NAMES,
+        x,
+        h0,
+        weight_ih,
+        weight_hh,
+        bias_ih,
+        bias_hh,
+        weight_ih_reverse,
+        weight_hh_reverse,
+        bias_ih_reverse,
+        bias_hh_reverse,
+        batch_sizes,
+    )
 
 
 def _cell_shape(x: MaybeShape, h: MaybeShape, *weights: MaybeShape) -> Shape:
@@ -118,4 +128,4 @@ def gru_cell(x: Any, h: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None
     >>> fnn.ops.gru_cell(np.zeros(3), None, np.ones((12, 3)), np.ones((12, 4))).shape
     (4,)
     """
-    return floats("gru_cell", ("x", "h", *WEIGHTS), (x, h, weight_ih, weight_hh, bias_ih, bias_hh)), {}
+    return cell_arrays("gru_cell", _CELL_NAMES, x, h, weight_ih, weight_hh, bias_ih, bias_hh), {}

@@ -13,11 +13,9 @@ from fastnn.ops.recurrent import (
     MaybeShape,
     contiguous,
     dense,
-    floats,
     layer_shape,
+    normal,
     saved,
-    sizes_of,
-    walked,
     weight_list,
 )
 from fastnn.ops.variant import Masks, check_mask, drop_mask, part_that_stays, width_of
@@ -32,7 +30,7 @@ def _shape(
     zoneout: float,
     recurrent_dropout: float,
     training: bool,
-    samples: int | None,
+    samples: int | None = None,
 ) -> tuple[Shape, Shape]:
     layer = layer_shape("gru_variant", 3, x, weight_list(rest[:8]), rest[8], samples)
     for mask, name in zip(rest[9:], ("zoneout", "drop"), strict=True):
@@ -49,7 +47,7 @@ def _run(
     zoneout: float,
     recurrent_dropout: float,
     training: bool,
-    samples: int | None,
+    samples: int | None = None,
 ) -> tuple[tuple[FloatArray, ...], Backward | None]:
     sizes, zone, drop = rest[8:]
     x, h0, *weights = dense((x, h0, *weight_list(rest[:8])))  # type: ignore[assignment]
@@ -59,7 +57,7 @@ def _run(
         made.drop(drop, recurrent_dropout, h, training),
     ]
     keep = True in need
-    y, h_n, kept = walked(_core.gru_variant_forward, "gru_variant", x, sizes, h0, weights, masks, reset_after, keep)
+    y, h_n, kept = _core.gru_variant_forward(x, sizes, h0, weights, masks, reset_after, keep)
     if not keep:
         return (y, h_n), None
     held = saved(need, 1, weights)
@@ -119,13 +117,12 @@ def gru_variant(
     name = "gru_variant"
     weights = (weight_ih, weight_hh, bias_ih, bias_hh)
     weights += (weight_ih_reverse, weight_hh_reverse, bias_ih_reverse, bias_hh_reverse)
-    sizes, samples = sizes_of(batch_sizes, name)
+    given, samples = normal(name, ("x", "h0", *WEIGHT_NAMES), x, h0, *weights, batch_sizes)
     zone, part = part_that_stays(zoneout, name, "zoneout")
-    arrays = [*floats(name, ("x", "h0", *WEIGHT_NAMES), (x, h0, *weights)), sizes, zone, drop_mask(drop, name)]
-    return arrays, {
+    return [*given, zone, drop_mask(drop, name)], {
         "reset_after": bool(reset_after),
         "zoneout": part,
         "recurrent_dropout": check_probability(recurrent_dropout, f"{name}: recurrent_dropout"),
         "training": bool(training),
-        "samples": samples,
+        **samples,
     }

@@ -12,35 +12,36 @@ from fastnn.ops.recurrent import (
     Maybe,
     MaybeShape,
     cell,
+    cell_arrays,
     cell_shape,
     contiguous,
     dense,
-    floats,
     layer_shape,
+    normal,
     saved,
-    sizes_of,
-    walked,
     weight_list,
 )
 from fastnn.tape import Backward, Gradients
 
+_NAMES = ("x", "h0", "c0", *WEIGHT_NAMES)
+_CELL_NAMES = ("x", "h", "c", *WEIGHTS)
 _GATES = 4
 
 
 def _shape(
-    x: MaybeShape, h0: MaybeShape, c0: MaybeShape, *weights: MaybeShape, samples: int | None
+    x: MaybeShape, h0: MaybeShape, c0: MaybeShape, *weights: MaybeShape, samples: int | None = None
 ) -> tuple[Shape, Shape, Shape]:
     layer = layer_shape("lstm", _GATES, x, weight_list(weights[:8]), weights[8], samples)
     return layer.y, layer.state(h0, "h0", layer.hidden), layer.state(c0, "c0", layer.hidden)
 
 
 def _run(
-    x: FloatArray, h0: Maybe, c0: Maybe, *rest: Any, need: Sequence[bool], samples: int | None
+    x: FloatArray, h0: Maybe, c0: Maybe, *rest: Any, need: Sequence[bool], samples: int | None = None
 ) -> tuple[tuple[FloatArray, ...], Backward | None]:
     sizes = rest[8]
     x, h0, c0, *weights = dense((x, h0, c0, *weight_list(rest[:8])))  # type: ignore[assignment]
     keep = True in need
-    y, h_n, c_n, kept = walked(_core.lstm_forward, "lstm", x, sizes, h0, c0, weights, keep)
+    y, h_n, c_n, kept = _core.lstm_forward(x, sizes, h0, c0, weights, keep)
     if not keep:
         return (y, h_n, c_n), None
     held = saved(need, 2, weights)
@@ -91,10 +92,22 @@ def lstm(
     >>> y.shape, h.shape, c.shape
     ((5, 2, 4), (1, 2, 4), (1, 2, 4))
     """
-    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
-    weights += (weight_ih_reverse, weight_hh_reverse, bias_ih_reverse, bias_hh_reverse)
-    sizes, samples = sizes_of(batch_sizes, "lstm")
-    return [*floats("lstm", ("x", "h0", "c0", *WEIGHT_NAMES), (x, h0, c0, *weights)), sizes], {"samples": samples}
+    return normal(
+        "lstm",
+        _NAMES,
+        x,
+        h0,
+        c0,
+        weight_ih,
+        weight_hh,
+        bias_ih,
+        bias_hh,
+        weight_ih_reverse,
+        weight_hh_reverse,
+        bias_ih_reverse,
+        bias_hh_reverse,
+        batch_sizes,
+    )
 
 
 def _cell_shape(x: MaybeShape, h: MaybeShape, c: MaybeShape, *weights: MaybeShape) -> tuple[Shape, Shape]:
@@ -102,16 +115,12 @@ def _cell_shape(x: MaybeShape, h: MaybeShape, c: MaybeShape, *weights: MaybeShap
     return state, state
 
 
-def _cell_run(
-    x: FloatArray, *arrays: Maybe, need: Sequence[bool]
-) -> tuple[tuple[FloatArray, ...], Backward | None]:
+def _cell_run(x: FloatArray, *arrays: Maybe, need: Sequence[bool]) -> tuple[tuple[FloatArray, ...], Backward | None]:
     return cell(_run, "lstm_cell", x, arrays, need)
 
 
 @op(shape=_cell_shape, run=_cell_run, refuses=True)
-def lstm_cell(
-    x: Any, h: Any, c: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None, bias_hh: Any = None
-) -> Any:
+def lstm_cell(x: Any, h: Any, c: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None, bias_hh: Any = None) -> Any:
     """One time step of lstm.
 
     Args:
@@ -126,4 +135,4 @@ def lstm_cell(
     >>> h.shape
     (4,)
     """
-    return floats("lstm_cell", ("x", "h", "c", *WEIGHTS), (x, h, c, weight_ih, weight_hh, bias_ih, bias_hh)), {}
+    return cell_arrays("lstm_cell", _CELL_NAMES, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh), {}

@@ -15,11 +15,9 @@ from fastnn.ops.recurrent import (
     MaybeShape,
     contiguous,
     dense,
-    floats,
     layer_shape,
+    normal,
     saved,
-    sizes_of,
-    walked,
 )
 from fastnn.ops.variant import Masks, check_mask, drop_mask, part_that_stays, width_of
 from fastnn.tape import Backward, Gradients
@@ -49,9 +47,7 @@ def _check_extras(layer: LayerShape, gates: int, given: Sequence[MaybeShape]) ->
         name, wanted = EXTRAS[i % count], expected[i % count]
         if shape is not None and shape != wanted:
             name += "_reverse" if i >= count else ""
-            raise ValueError(
-                f"{_OP}: {name} has shape {shape}, but weight_hh {layer.weight_hh} expects {wanted}"
-            )
+            raise ValueError(f"{_OP}: {name} has shape {shape}, but weight_hh {layer.weight_hh} expects {wanted}")
         if (shape is None) != (given[i % count] is None):
             raise ValueError(f"{_OP}: {name} is given for one direction only")
     norms = [weight is None for weight in given[2:5]]
@@ -72,7 +68,7 @@ def _shape(
     zoneout_h: float,
     recurrent_dropout: float,
     training: bool,
-    samples: int | None,
+    samples: int | None = None,
 ) -> tuple[Shape, Shape, Shape]:
     weights, extras = _sorted(_directions(rest[: 2 * ALL]))
     sizes, zone_c, zone_h, drop = rest[2 * ALL :]
@@ -110,7 +106,7 @@ def _run(
     zoneout_h: float,
     recurrent_dropout: float,
     training: bool,
-    samples: int | None,
+    samples: int | None = None,
 ) -> tuple[tuple[FloatArray, ...], Backward | None]:
     sizes, zone_c, zone_h, drop = rest[2 * ALL :]
     x, h0, c0, *given = dense((x, h0, c0, *_directions(rest[: 2 * ALL])))  # type: ignore[assignment]
@@ -124,9 +120,7 @@ def _run(
         made.drop(drop, recurrent_dropout, h, training),
     ]
     clip, keep = math.inf if cell_clip is None else cell_clip, True in need
-    y, h_n, c_n, kept = walked(
-        _core.lstm_variant_forward, _OP, x, sizes, h0, c0, weights, extras, masks, coupled, clip, keep
-    )
+    y, h_n, c_n, kept = _core.lstm_variant_forward(x, sizes, h0, c0, weights, extras, masks, coupled, clip, keep)
     if not keep:
         return (y, h_n, c_n), None
     held = saved([*need[:7], *need[3 + ALL : 7 + ALL]], 2, weights)
@@ -199,17 +193,17 @@ def _lstm_variant(
     given += (weight_norm_hh, weight_norm_c, bias_norm_c, weight_ih_reverse, weight_hh_reverse, bias_ih_reverse)
     given += (bias_hh_reverse, weight_hr_reverse, weight_peephole_reverse, weight_norm_ih_reverse)
     given += (weight_norm_hh_reverse, weight_norm_c_reverse, bias_norm_c_reverse)
-    sizes, samples = sizes_of(batch_sizes, _OP)
+    arrays, samples = normal(_OP, _NAMES, *given, batch_sizes)
     zone_c, part_c = part_that_stays(zoneout_c, _OP, "zoneout_c")
     zone_h, part_h = part_that_stays(zoneout_h, _OP, "zoneout_h")
-    return [*floats(_OP, _NAMES, given), sizes, zone_c, zone_h, drop_mask(drop, _OP)], {
+    return [*arrays, zone_c, zone_h, drop_mask(drop, _OP)], {
         "coupled": bool(coupled),
         "cell_clip": None if cell_clip is None else float(cell_clip),
         "zoneout_c": part_c,
         "zoneout_h": part_h,
         "recurrent_dropout": check_probability(recurrent_dropout, f"{_OP}: recurrent_dropout"),
         "training": bool(training),
-        "samples": samples,
+        **samples,
     }
 
 

@@ -51,6 +51,8 @@ def _run(a: FloatArray, b: FloatArray, *, need: Sequence[bool]) -> tuple[FloatAr
     row, column = a.ndim == 1, b.ndim == 1
     left = a[None] if row else a
     right = b[:, None] if column else b
+    if left.shape[-1] != right.shape[-2]:
+        raise ValueError("matmul: a and b do not match")
     y = _product(left, right)
     whole = y.shape
     if row or column:
@@ -74,7 +76,7 @@ def _run(a: FloatArray, b: FloatArray, *, need: Sequence[bool]) -> tuple[FloatAr
     return y, backward
 
 
-@op(shape=_shape, run=_run)
+@op(shape=_shape, run=_run, refuses=True)
 def matmul(a: Any, b: Any) -> Any:
     """The matrix product a @ b, of the package's own kernel: the same bits for any number of threads.
 

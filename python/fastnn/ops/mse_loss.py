@@ -18,9 +18,7 @@ def _shape(input: Shape, target: Shape, *, reduction: str) -> Shape:
     return input if reduction == "none" else ()
 
 
-def _run(
-    input: FloatArray, target: FloatArray, *, need: Sequence[bool], reduction: str
-) -> tuple[FloatArray, Backward]:
+def _run(input: FloatArray, target: FloatArray, *, need: Sequence[bool], reduction: str) -> tuple[FloatArray, Backward]:
     x, t = np.require(input, requirements="C"), np.require(target, requirements="C")
     scale = 1.0 if reduction != "mean" else 1 / x.size if x.size else np.nan
     of_input, of_target = need[:2]
@@ -34,7 +32,7 @@ def _run(
     return loss, backward
 
 
-@op(shape=_shape, run=_run, unread=("input", "target"))
+@op(shape=_shape, run=_run, unread=("input", "target"), refuses=True)
 def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     """(input - target)², averaged, added up, or as it is.
 

@@ -16,9 +16,7 @@ def _shape(lengths: Shape, *, steps: int, batch_first: bool) -> tuple[Shape, ...
     raise DependsOnValues("packing: the number of packed rows is the sum of the values in lengths")
 
 
-def _run(
-    lengths: Indices, *, need: Sequence[bool], steps: int, batch_first: bool
-) -> tuple[tuple[Indices, ...], None]:
+def _run(lengths: Indices, *, need: Sequence[bool], steps: int, batch_first: bool) -> tuple[tuple[Indices, ...], None]:
     packing = Packing(lengths, "packing")
     if packing.steps > steps:
         raise ValueError(f"packing: lengths are at most {packing.steps}, expected at most steps={steps}")
@@ -27,7 +25,7 @@ def _run(
     return (packing.batch_sizes, packing.order, np.argsort(packing.order), rows), None
 
 
-@look(shape=_shape, run=_run, outputs=("int64", "int64", "int64", "int64"))
+@look(shape=_shape, run=_run, outputs=("int64", "int64", "int64", "int64"), refuses=True)
 def packing(lengths: Any, steps: int, batch_first: bool = False) -> Any:
     """Where the rows of padded sequences go when they are packed: see fastnn.ragged.
 

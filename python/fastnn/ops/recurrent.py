@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_indices
@@ -24,19 +23,26 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 WEIGHT_NAMES = (*WEIGHTS, *(f"{name}_reverse" for name in WEIGHTS))
 
 
-def floats(op: str, names: Sequence[str], arrays: Sequence[Any]) -> list[Any]:
-    """The arrays, each float32 or None."""
+def normal(op: str, names: Sequence[str], *given: Any) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Arrays of these names as float32, or None, and batch_sizes, the last one, as integers; and as an attribute the
+    number of sequences, which then is that of the first step."""
+    *arrays, batch_sizes = given
     if _core.are_dense(*arrays):
-        return list(arrays)
-    return [None if a is None else as_float32(a, op, name) for a, name in zip(arrays, names, strict=True)]
-
-
-def sizes_of(batch_sizes: Any, op: str) -> tuple[npt.NDArray[np.int64] | None, int | None]:
-    """batch_sizes, and the number of sequences, which is that of the first step."""
-    if batch_sizes is None:
-        return None, None
+        if batch_sizes is None:
+            return given, {}
+    else:
+        arrays = [None if a is None else as_float32(a, op, name) for a, name in zip(arrays, names, strict=True)]
+        if batch_sizes is None:
+            return [*arrays, None], {}
     sizes = as_indices(batch_sizes, op, "batch_sizes")
-    return sizes, int(sizes.flat[0]) if sizes.size else 0
+    return [*arrays, sizes], {"samples": int(sizes.flat[0]) if sizes.size else 0}
+
+
+def cell_arrays(op: str, names: Sequence[str], *arrays: Any) -> Sequence[Any]:
+    """Arrays of these names as float32, or None."""
+    if _core.are_dense(*arrays):
+        return arrays
+    return [None if a is None else as_float32(a, op, name) for a, name in zip(arrays, names, strict=True)]
 
 
 def dense(arrays: Sequence[Maybe]) -> Sequence[Maybe]:
@@ -50,25 +56,6 @@ def weight_list(weights: Sequence[Any]) -> Sequence[Any]:
     """Of eight weights, those of one direction, or of both where any of the second are given."""
     one = weights[4] is weights[5] is weights[6] is weights[7] is None
     return weights[:4] if one else weights
-
-
-def walked(binding: Callable[..., Any], op: str, x: FloatArray, sizes: Any, *rest: Any) -> Any:
-    """What the binding makes of a layer; where it refuses ``sizes``, whose shape may be right, they are explained."""
-    try:
-        return binding(x, sizes, *rest)
-    except ValueError:
-        if sizes is not None:
-            _check_sizes(op, x, sizes)
-        raise
-
-
-def _check_sizes(op: str, x: FloatArray, sizes: npt.NDArray[np.int64]) -> None:
-    if sizes.ndim != 1 or not sizes.size or x.ndim != 2:
-        return  # shapes, which layer_shape explains
-    if sizes[-1] < (1 if sizes.size > 1 else 0) or sizes[0] > len(x) or (sizes[1:] > sizes[:-1]).any():
-        raise ValueError(f"{op}: batch_sizes must be positive, not rise, and add up to the rows of x")
-    if sizes.sum() != len(x):
-        raise ValueError(f"{op}: batch_sizes add up to {sizes.sum()} but x has {len(x)} rows")
 
 
 class LayerShape(NamedTuple):
@@ -137,11 +124,7 @@ def _check_weights(
         raise TypeError(f"{op}: {names[0] if ih is None else names[1]} is None, expected an array")
     if len(ih) != 2:
         raise ValueError(f"{op}: {names[0]} has shape {ih}, expected 2 dimensions")
-    if (
-        len(hh) != 2
-        or hh[1] < 1
-        or (hh[0] < gates or hh[0] % gates if projected else hh[0] != gates * hh[1])
-    ):
+    if len(hh) != 2 or hh[1] < 1 or (hh[0] < gates or hh[0] % gates if projected else hh[0] != gates * hh[1]):
         columns = "proj_size" if projected else "hidden_size"
         raise ValueError(f"{op}: {names[1]} has shape {hh}, expected ({gates} * hidden_size, {columns})")
     if ih != (hh[0], inputs):
@@ -179,9 +162,13 @@ def contiguous(*gradients: Maybe) -> list[Maybe]:
 NO_MORE = (None,) * 5  # arguments of a sequence that a cell has not: the reverse direction and batch_sizes
 
 
-def cell_shape(op: str, gates: int, x: MaybeShape, states: dict[str, MaybeShape], weights: Sequence[MaybeShape]) -> Shape:
+def cell_shape(
+    op: str, gates: int, x: MaybeShape, states: dict[str, MaybeShape], weights: Sequence[MaybeShape]
+) -> Shape:
     """Checks one step; returns the shape of its states."""
-    if x is None or len(x) not in (1, 2):
+    if x is None:
+        raise TypeError(f"{op}: x is None, expected an array")
+    if len(x) not in (1, 2):
         raise ValueError(f"{op}: x has shape {x}, expected (N, input_size) or (input_size,)")
     ih, hh = weights[:2]
     if ih is not None and len(ih) == 2 and x[-1] != ih[1]:
@@ -199,8 +186,8 @@ def cell(
 ) -> tuple[tuple[FloatArray, ...], Callable[..., Gradients] | None]:
     """One step of the run of a sequence: x (N, I) or (I), arrays the states, (N, H) or (H), and four weights. Returns
     the new states."""
-    if x.ndim not in (1, 2):
-        raise ValueError(f"{op}: x has shape {x.shape}")
+    if np.ndim(x) not in (1, 2):
+        raise ValueError(f"{op}: x has shape {np.shape(x)}")
     lead: tuple[None, ...] = (None,) * (3 - x.ndim)
     back, inputs = (0,) * len(lead), len(arrays) - 3
     (_, *new), backward_sequence = sequence(
@@ -209,7 +196,6 @@ def cell(
         *arrays[-4:],
         *NO_MORE,
         need=[*need, False, False, False, False],
-        samples=None,
     )
     if backward_sequence is None:
         return tuple([a[back] for a in new]), None

@@ -13,18 +13,19 @@ from fastnn.ops.recurrent import (
     Maybe,
     MaybeShape,
     cell,
+    cell_arrays,
     cell_shape,
     contiguous,
     dense,
-    floats,
     layer_shape,
+    normal,
     saved,
-    sizes_of,
-    walked,
     weight_list,
 )
 from fastnn.tape import Backward, Gradients
 
+_NAMES = ("x", "h0", *WEIGHT_NAMES)
+_CELL_NAMES = ("x", "h", *WEIGHTS)
 _GATES = 1
 
 
@@ -35,18 +36,18 @@ def check_nonlinearity(nonlinearity: Any, op: str) -> str:
 
 
 def _shape(
-    x: MaybeShape, h0: MaybeShape, *weights: MaybeShape, nonlinearity: str, samples: int | None
+    x: MaybeShape, h0: MaybeShape, *weights: MaybeShape, nonlinearity: str, samples: int | None = None
 ) -> tuple[Shape, Shape]:
     layer = layer_shape("rnn", _GATES, x, weight_list(weights[:8]), weights[8], samples)
     return layer.y, layer.state(h0, "h0", layer.hidden)
 
 
 def _run(
-    x: FloatArray, h0: Maybe, *rest: Any, need: Sequence[bool], nonlinearity: str, samples: int | None
+    x: FloatArray, h0: Maybe, *rest: Any, need: Sequence[bool], nonlinearity: str, samples: int | None = None
 ) -> tuple[tuple[FloatArray, ...], Backward | None]:
     sizes, relu = rest[8], nonlinearity == "relu"
     x, h0, *weights = dense((x, h0, *weight_list(rest[:8])))  # type: ignore[assignment]
-    y, h_n = walked(_core.rnn_forward, "rnn", x, sizes, h0, weights, relu)
+    y, h_n = _core.rnn_forward(x, sizes, h0, weights, relu)
     if True not in need:
         return (y, h_n), None
     held = saved(need, 1, weights)
@@ -99,11 +100,22 @@ def rnn(
     >>> y.shape, h.shape
     ((5, 2, 4), (1, 2, 4))
     """
-    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
-    weights += (weight_ih_reverse, weight_hh_reverse, bias_ih_reverse, bias_hh_reverse)
-    sizes, samples = sizes_of(batch_sizes, "rnn")
-    attributes = {"nonlinearity": check_nonlinearity(nonlinearity, "rnn"), "samples": samples}
-    return [*floats("rnn", ("x", "h0", *WEIGHT_NAMES), (x, h0, *weights)), sizes], attributes
+    arrays, samples = normal(
+        "rnn",
+        _NAMES,
+        x,
+        h0,
+        weight_ih,
+        weight_hh,
+        bias_ih,
+        bias_hh,
+        weight_ih_reverse,
+        weight_hh_reverse,
+        bias_ih_reverse,
+        bias_hh_reverse,
+        batch_sizes,
+    )
+    return arrays, {"nonlinearity": check_nonlinearity(nonlinearity, "rnn"), **samples}
 
 
 def _cell_shape(x: MaybeShape, h: MaybeShape, *weights: MaybeShape, nonlinearity: str) -> Shape:
@@ -141,5 +153,5 @@ def rnn_cell(
     >>> fnn.ops.rnn_cell(np.zeros(3), None, np.ones((4, 3)), np.ones((4, 4))).shape
     (4,)
     """
-    arrays = floats("rnn_cell", ("x", "h", *WEIGHTS), (x, h, weight_ih, weight_hh, bias_ih, bias_hh))
+    arrays = cell_arrays("rnn_cell", _CELL_NAMES, x, h, weight_ih, weight_hh, bias_ih, bias_hh)
     return arrays, {"nonlinearity": check_nonlinearity(nonlinearity, "rnn_cell")}

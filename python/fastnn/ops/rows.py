@@ -14,7 +14,7 @@ from fastnn.tape import Backward
 
 
 def _require_rows(index: Any, count: int, x: Shape, name: str) -> None:
-    if index.size and (index.min() < 0 or index.max() >= count):
+    if index.ndim != 1 or (index.size and (index.min() < 0 or index.max() >= count)):
         raise ValueError(f"{name}: index has shape {index.shape}, expected rows (K) in [0, {count}), x {x}")
 
 
@@ -51,12 +51,12 @@ def _take_shape(x: Shape, index: Shape) -> Shape:
 
 
 def _take_run(x: FloatArray, index: Any, *, need: Sequence[bool]) -> tuple[FloatArray, Backward]:
-    count = len(x)
+    count = len(x) if x.ndim else 0
     _require_rows(index, count, x.shape, "take_rows")
     return _take(x, index), lambda dy: [_put(dy, index, count), None]
 
 
-@op(shape=_take_shape, run=_take_run, outputs=_dtype)
+@op(shape=_take_shape, run=_take_run, outputs=_dtype, refuses=True)
 def take_rows(x: Any, index: Any) -> Any:
     """x[index] along the first axis, for rows that are all different; the inverse of put_rows.
 
@@ -85,10 +85,12 @@ def _put_shape(x: Shape, index: Shape, *, count: int) -> Shape:
 
 def _put_run(x: FloatArray, index: Any, *, need: Sequence[bool], count: int) -> tuple[FloatArray, Backward]:
     _require_rows(index, count, x.shape, "put_rows")
+    if x.shape[:1] != index.shape:
+        raise ValueError("put_rows: x and index do not match")
     return _put(x, index, count), lambda dy: [_take(dy, index), None]
 
 
-@op(shape=_put_shape, run=_put_run, outputs=_dtype)
+@op(shape=_put_shape, run=_put_run, outputs=_dtype, refuses=True)
 def put_rows(x: Any, index: Any, count: int) -> Any:
     """Zeros of `count` rows with row index[k] = x[k]; the inverse of take_rows.
 

@@ -18,6 +18,13 @@ from fastnn.ops.recurrent import WEIGHTS
 from fastnn.ragged import as_lengths
 from fastnn.tensor import Parameter, Tensor
 
+_ONE_WAY = (None,) * len(WEIGHTS)
+
+
+def both_ways(weights: list[Any]) -> list[Any]:
+    """The weights of an op: also those of the reverse direction, None where there is none."""
+    return weights if len(weights) == 2 * len(WEIGHTS) else [*weights, *_ONE_WAY]
+
 
 class Recurrent(Module):
     """Layers above each other, in one direction or both; a subclass says which op a layer is."""

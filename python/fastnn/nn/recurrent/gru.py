@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from fastnn import ops
-from fastnn.nn.recurrent.base import Recurrent
+from fastnn.nn.recurrent.base import Recurrent, both_ways
 from fastnn.nn.recurrent.inputs import one_state
 from fastnn.nn.recurrent.options import changed, gru_options
 from fastnn.ops.checks import check_probability
@@ -56,11 +56,11 @@ class GRU(Recurrent):
 
     def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
         if self._plain:
-            return tuple(ops.gru(x, *states, *weights, batch_sizes=batch_sizes))
-        return tuple(ops.gru_variant(x, *states, *weights, batch_sizes=batch_sizes, **gru_options(self)))
+            return ops.gru(x, *states, *both_ways(weights), batch_sizes)
+        return ops.gru_variant(x, *states, *both_ways(weights), batch_sizes, self.zoneout, **gru_options(self))
 
     def _op(self) -> Callable[..., tuple[Any, ...]] | None:
-        return None if self._plain else functools.partial(ops.gru_variant, **gru_options(self))
+        return None if self._plain else functools.partial(ops.gru_variant, zoneout=self.zoneout, **gru_options(self))
 
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         y, h_n = self._run(x, (one_state(hx, "GRU"),), lengths)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from fastnn import ops
 from fastnn.arrays import positive_int
-from fastnn.nn.recurrent.base import Recurrent
+from fastnn.nn.recurrent.base import Recurrent, both_ways
 from fastnn.nn.recurrent.inputs import pair_of_states
 from fastnn.nn.recurrent.options import changed, check_clip, check_pair, lstm_options, lstm_parameters
 from fastnn.ops.checks import check_probability
@@ -97,7 +97,7 @@ class LSTM(Recurrent):
 
     def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
         if self._plain:
-            return tuple(ops.lstm(x, *states, *weights, batch_sizes=batch_sizes))
+            return ops.lstm(x, *states, *both_ways(weights), batch_sizes)
         return tuple(ops.lstm_variant(x, *states, *weights, batch_sizes=batch_sizes, **lstm_options(self)))
 
     def _op(self) -> Callable[..., tuple[Any, ...]] | None:

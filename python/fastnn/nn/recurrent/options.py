@@ -53,10 +53,9 @@ def lstm_options(layer: Any) -> dict[str, Any]:
 
 
 def gru_options(layer: Any) -> dict[str, Any]:
-    """Options of ops.gru_variant for a layer of nn.GRU."""
+    """Options of ops.gru_variant for a layer of nn.GRU, beside zoneout."""
     return {
         "reset_after": layer.reset_after,
-        "zoneout": layer.zoneout,
         "recurrent_dropout": layer.recurrent_dropout,
         "training": layer.training,
     }

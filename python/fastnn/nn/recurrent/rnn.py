@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastnn import ops
-from fastnn.nn.recurrent.base import Recurrent
+from fastnn.nn.recurrent.base import Recurrent, both_ways
 from fastnn.nn.recurrent.inputs import one_state
 from fastnn.ops.rnn import check_nonlinearity
 
@@ -56,7 +56,7 @@ class RNN(Recurrent):
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
 
     def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
-        return tuple(ops.rnn(x, *states, *weights, nonlinearity=self.nonlinearity, batch_sizes=batch_sizes))
+        return ops.rnn(x, *states, *both_ways(weights), batch_sizes, nonlinearity=self.nonlinearity)
 
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         y, h_n = self._run(x, (one_state(hx, "RNN"),), lengths)
