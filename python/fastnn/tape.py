@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from fastnn import writes
+from fastnn import _core, writes
 from fastnn.arrays import FloatArray, empty_like
 
 if TYPE_CHECKING:
@@ -114,6 +114,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+_BLOCK = type(_core.empty((1,)).base)  # under arrays of the kernels, each of which has one of its own
+
+
 def _owner(array: Any) -> Any:
     """Whose memory an array shows: its own, or that of the last of its bases, through what as_strided puts between."""
     while (base := getattr(array, "base", None)) is not None:
@@ -126,7 +129,9 @@ def _given_away(gradient: FloatArray, dys: Sequence[FloatArray | None]) -> bool:
     base = gradient.base
     if not gradient.flags.writeable or (isinstance(base, np.ndarray) and base.size != gradient.size):
         return False  # a part would keep all of it alive
-    owner = _owner(base)
+    if base is None or type(base) is _BLOCK:  # the usual case, told without a search
+        return not any([gradient is dy for dy in dys])
+    owner = _owner(gradient)
     return not any([owner is _owner(dy) for dy in dys])
 
 

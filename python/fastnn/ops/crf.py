@@ -53,13 +53,17 @@ def _check_chains(x: Shape, transitions: Shape, start: Shape, end: Shape, length
 def _chains(x: Any, transitions: Any, start: Any, end: Any, lengths: IntArray | None, op: str) -> _Chains:
     steps, samples = x.shape[:2]
     if lengths is None:
-        return _Chains(*map(np.ascontiguousarray, (x, transitions, start, end)), np.full(samples, steps))  # type: ignore[arg-type]
-    counts = np.ascontiguousarray(lengths)
-    wrong = np.flatnonzero((counts < 1) | (counts > steps))
-    if wrong.size:
-        i = int(wrong[0])
-        raise ValueError(f"{op}: lengths[{i}] is {counts[i]}, expected 1 to {steps}, the steps of emissions {x.shape}")
-    return _Chains(*map(np.ascontiguousarray, (x, transitions, start, end)), counts)  # type: ignore[arg-type]
+        counts = np.full(samples, steps)
+    else:
+        counts = np.ascontiguousarray(lengths)
+        wrong = np.flatnonzero((counts < 1) | (counts > steps))
+        if wrong.size:
+            i, shape = int(wrong[0]), x.shape
+            raise ValueError(
+                f"{op}: lengths[{i}] is {counts[i]}, expected 1 to {steps}, the steps of emissions {shape}"
+            )
+    dense = np.ascontiguousarray
+    return _Chains(dense(x), dense(transitions), dense(start), dense(end), counts)
 
 
 def _shape(

@@ -37,15 +37,18 @@ def _run(
     x: FloatArray, h0: Maybe, *rest: Any, need: Sequence[bool], samples: int | None = None
 ) -> tuple[tuple[FloatArray, ...], Backward | None]:
     sizes = rest[8]
-    x, h0, *weights = dense((x, h0, *weight_list(rest[:8])))  # type: ignore[assignment]
+    weights: Any = rest[:4] if rest[4] is rest[5] is rest[6] is rest[7] is None else rest[:8]
+    if not _core.are_dense(x, h0, *weights):
+        x, h0, *weights = dense((x, h0, *weights))  # type: ignore[assignment]
     keep = True in need
     y, h_n, kept = _core.gru_forward(x, sizes, h0, weights, keep)
     if not keep:
         return (y, h_n), None
     held = saved(need, 1, weights)
 
-    def backward(*dys: Maybe) -> Gradients:
-        dh0, dx, dws = _core.gru_backward(x, sizes, h0, held.weights, y, kept, *contiguous(*dys), need[0], held.wanted)
+    def backward(dy: Maybe, dh: Maybe) -> Gradients:
+        dy, dh = contiguous(dy, dh)
+        dh0, dx, dws = _core.gru_backward(x, sizes, h0, held.weights, y, kept, dy, dh, need[0], held.wanted)
         return [dx, dh0, *dws]
 
     return (y, h_n), backward

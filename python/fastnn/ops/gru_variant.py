@@ -50,7 +50,9 @@ def _run(
     samples: int | None = None,
 ) -> tuple[tuple[FloatArray, ...], Backward | None]:
     sizes, zone, drop = rest[8:]
-    x, h0, *weights = dense((x, h0, *weight_list(rest[:8])))  # type: ignore[assignment]
+    weights: Any = rest[:4] if rest[4] is rest[5] is rest[6] is rest[7] is None else rest[:8]
+    if not _core.are_dense(x, h0, *weights):
+        x, h0, *weights = dense((x, h0, *weights))  # type: ignore[assignment]
     made, h = Masks("gru_variant", x, len(weights) // 4), width_of(weights[1], 1)
     masks = [
         made.zoneout(zone, zoneout, h, "zoneout", training),
@@ -62,9 +64,10 @@ def _run(
         return (y, h_n), None
     held = saved(need, 1, weights)
 
-    def backward(*dys: Maybe) -> Gradients:
+    def backward(dy: Maybe, dh: Maybe) -> Gradients:
+        dy, dh = contiguous(dy, dh)
         dh0, dx, dws = _core.gru_variant_backward(
-            x, sizes, h0, held.weights, masks, reset_after, y, kept, *contiguous(*dys), need[0], held.wanted
+            x, sizes, h0, held.weights, masks, reset_after, y, kept, dy, dh, need[0], held.wanted
         )
         return [dx, dh0, *dws]
 
@@ -115,7 +118,7 @@ def gru_variant(
     ((5, 2, 4), (1, 2, 4))
     """
     name = "gru_variant"
-    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    weights: tuple[Any, ...] = (weight_ih, weight_hh, bias_ih, bias_hh)
     weights += (weight_ih_reverse, weight_hh_reverse, bias_ih_reverse, bias_hh_reverse)
     given, samples = normal(name, ("x", "h0", *WEIGHT_NAMES), x, h0, *weights, batch_sizes)
     zone, part = part_that_stays(zoneout, name, "zoneout")

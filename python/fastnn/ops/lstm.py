@@ -39,7 +39,9 @@ def _run(
     x: FloatArray, h0: Maybe, c0: Maybe, *rest: Any, need: Sequence[bool], samples: int | None = None
 ) -> tuple[tuple[FloatArray, ...], Backward | None]:
     sizes = rest[8]
-    x, h0, c0, *weights = dense((x, h0, c0, *weight_list(rest[:8])))  # type: ignore[assignment]
+    weights: Any = rest[:4] if rest[4] is rest[5] is rest[6] is rest[7] is None else rest[:8]
+    if not _core.are_dense(x, h0, c0, *weights):
+        x, h0, c0, *weights = dense((x, h0, c0, *weights))  # type: ignore[assignment]
     keep = True in need
     y, h_n, c_n, kept = _core.lstm_forward(x, sizes, h0, c0, weights, keep)
     if not keep:
@@ -47,9 +49,10 @@ def _run(
     held = saved(need, 2, weights)
     first = h0 if held.hidden else None
 
-    def backward(*dys: Maybe) -> Gradients:
+    def backward(dy: Maybe, dh: Maybe, dc: Maybe) -> Gradients:
+        dy, dh, dc = contiguous(dy, dh, dc)
         dh0, dc0, dx, dws = _core.lstm_backward(
-            x, sizes, first, c0, held.weights, y, kept, *contiguous(*dys), need[0], held.wanted
+            x, sizes, first, c0, held.weights, y, kept, dy, dh, dc, need[0], held.wanted
         )
         return [dx, dh0, dc0, *dws]
 

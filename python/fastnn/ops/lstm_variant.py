@@ -30,7 +30,7 @@ _OP = "lstm_variant"
 
 def _directions(given: Sequence[Any]) -> Sequence[Any]:
     """Of the weights of two directions, those of the first where none of the second are given."""
-    return given[:ALL] if all(weight is None for weight in given[ALL:]) else given
+    return given[:ALL] if all([weight is None for weight in given[ALL:]]) else given
 
 
 def _sorted(given: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -109,7 +109,9 @@ def _run(
     samples: int | None = None,
 ) -> tuple[tuple[FloatArray, ...], Backward | None]:
     sizes, zone_c, zone_h, drop = rest[2 * ALL :]
-    x, h0, c0, *given = dense((x, h0, c0, *_directions(rest[: 2 * ALL])))  # type: ignore[assignment]
+    given: Any = _directions(rest[: 2 * ALL])
+    if not _core.are_dense(x, h0, c0, *given):
+        x, h0, c0, *given = dense((x, h0, c0, *given))  # type: ignore[assignment]
     weights, extras = _sorted(given)
     directions, p = len(given) // ALL, width_of(given[1], 1)
     h = p if given[4] is None else width_of(given[4], 1)
@@ -126,7 +128,8 @@ def _run(
     held = saved([*need[:7], *need[3 + ALL : 7 + ALL]], 2, weights)
     first = h0 if held.hidden else None
 
-    def backward(*dys: Maybe) -> Gradients:
+    def backward(dy: Maybe, dh: Maybe, dc: Maybe) -> Gradients:
+        dy, dh, dc = contiguous(dy, dh, dc)
         dh0, dc0, dx, dws, more = _core.lstm_variant_backward(
             x,
             sizes,
@@ -139,7 +142,9 @@ def _run(
             clip,
             y,
             kept,
-            *contiguous(*dys),
+            dy,
+            dh,
+            dc,
             need[0],
             held.wanted,
         )
@@ -181,6 +186,7 @@ def _lstm_variant(
     zoneout_c: Any,
     zoneout_h: Any,
     drop: Any,
+    *,
     coupled: bool,
     cell_clip: float | None,
     recurrent_dropout: float,
@@ -189,7 +195,18 @@ def _lstm_variant(
     """lstm_variant, all arrays first."""
     if cell_clip is not None and not cell_clip > 0:
         raise ValueError(f"{_OP}: cell_clip is {cell_clip}, expected a positive number or None")
-    given = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, weight_peephole, weight_norm_ih)
+    given: tuple[Any, ...] = (
+        x,
+        h0,
+        c0,
+        weight_ih,
+        weight_hh,
+        bias_ih,
+        bias_hh,
+        weight_hr,
+        weight_peephole,
+        weight_norm_ih,
+    )
     given += (weight_norm_hh, weight_norm_c, bias_norm_c, weight_ih_reverse, weight_hh_reverse, bias_ih_reverse)
     given += (bias_hh_reverse, weight_hr_reverse, weight_peephole_reverse, weight_norm_ih_reverse)
     given += (weight_norm_hh_reverse, weight_norm_c_reverse, bias_norm_c_reverse)
@@ -277,8 +294,9 @@ def lstm_variant(
     """
     if len(reverse) not in (0, ALL):
         raise ValueError(f"{_OP}: {len(reverse)} weights of the reverse direction, expected none or {ALL}")
-    own = (weight_ih, weight_hh, bias_ih, bias_hh)
+    own: tuple[Any, ...] = (weight_ih, weight_hh, bias_ih, bias_hh)
     own += (weight_hr, weight_peephole, weight_norm_ih, weight_norm_hh, weight_norm_c, bias_norm_c)
-    reverse = reverse or (None,) * ALL
-    options = (coupled, cell_clip, recurrent_dropout, training)
-    return _lstm_variant(x, h0, c0, *own, *reverse, batch_sizes, zoneout_c, zoneout_h, drop, *options)
+    arrays = [x, h0, c0, *own, *(reverse or (None,) * ALL), batch_sizes, zoneout_c, zoneout_h, drop]
+    return _lstm_variant(
+        *arrays, coupled=coupled, cell_clip=cell_clip, recurrent_dropout=recurrent_dropout, training=training
+    )

@@ -26,15 +26,12 @@ WEIGHT_NAMES = (*WEIGHTS, *(f"{name}_reverse" for name in WEIGHTS))
 def normal(op: str, names: Sequence[str], *given: Any) -> tuple[Sequence[Any], dict[str, Any]]:
     """Arrays of these names as float32, or None, and batch_sizes, the last one, as integers; and as an attribute the
     number of sequences, which then is that of the first step."""
-    *arrays, batch_sizes = given
-    if _core.are_dense(*arrays):
-        if batch_sizes is None:
-            return given, {}
-    else:
-        arrays = [None if a is None else as_float32(a, op, name) for a, name in zip(arrays, names, strict=True)]
-        if batch_sizes is None:
-            return [*arrays, None], {}
-    sizes = as_indices(batch_sizes, op, "batch_sizes")
+    if given[-1] is None and _core.are_dense(*given):
+        return given, {}
+    arrays = [None if a is None else as_float32(a, op, name) for a, name in zip(given, names, strict=False)]
+    if given[-1] is None:
+        return [*arrays, None], {}
+    sizes = as_indices(given[-1], op, "batch_sizes")
     return [*arrays, sizes], {"samples": int(sizes.flat[0]) if sizes.size else 0}
 
 
@@ -45,10 +42,8 @@ def cell_arrays(op: str, names: Sequence[str], *arrays: Any) -> Sequence[Any]:
     return [None if a is None else as_float32(a, op, name) for a, name in zip(arrays, names, strict=True)]
 
 
-def dense(arrays: Sequence[Maybe]) -> Sequence[Maybe]:
-    """The arrays as the bindings read them, C-contiguous; copied only where they are not."""
-    if _core.are_dense(*arrays):
-        return arrays
+def dense(arrays: Sequence[Maybe]) -> list[Maybe]:
+    """The arrays as the bindings read them, C-contiguous: for those of which _core.are_dense says no."""
     return [None if a is None else np.ascontiguousarray(a) for a in arrays]
 
 
@@ -154,7 +149,7 @@ def saved(need: Sequence[bool], states: int, weights: Sequence[Maybe]) -> Saved:
     return Saved(kept, wanted, any(wanted[1::4]))
 
 
-def contiguous(*gradients: Maybe) -> list[Maybe]:
+def contiguous(*gradients: Maybe) -> Any:
     """Gradients of outputs as the bindings read them."""
     return [None if dy is None else np.ascontiguousarray(dy) for dy in gradients]
 

@@ -46,17 +46,18 @@ def _run(
     x: FloatArray, h0: Maybe, *rest: Any, need: Sequence[bool], nonlinearity: str, samples: int | None = None
 ) -> tuple[tuple[FloatArray, ...], Backward | None]:
     sizes, relu = rest[8], nonlinearity == "relu"
-    x, h0, *weights = dense((x, h0, *weight_list(rest[:8])))  # type: ignore[assignment]
+    weights: Any = rest[:4] if rest[4] is rest[5] is rest[6] is rest[7] is None else rest[:8]
+    if not _core.are_dense(x, h0, *weights):
+        x, h0, *weights = dense((x, h0, *weights))  # type: ignore[assignment]
     y, h_n = _core.rnn_forward(x, sizes, h0, weights, relu)
     if True not in need:
         return (y, h_n), None
     held = saved(need, 1, weights)
     first = h0 if held.hidden else None
 
-    def backward(*dys: Maybe) -> Gradients:
-        dh0, dx, dws = _core.rnn_backward(
-            x, sizes, first, held.weights, y, *contiguous(*dys), relu, need[0], held.wanted
-        )
+    def backward(dy: Maybe, dh: Maybe) -> Gradients:
+        dy, dh = contiguous(dy, dh)
+        dh0, dx, dws = _core.rnn_backward(x, sizes, first, held.weights, y, dy, dh, relu, need[0], held.wanted)
         return [dx, dh0, *dws]
 
     return (y, h_n), backward

@@ -76,7 +76,7 @@ class Recurrent(Module):
     def batch_axis(self, axis: int) -> None:
         vars(self)["batch_axis"] = axis
 
-    def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
+    def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> Any:
         """One layer: (y, last states)."""
         raise NotImplementedError
 

@@ -54,10 +54,9 @@ class GRU(Recurrent):
         self._plain = not changed(self, self._options)
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
 
-    def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
-        if self._plain:
-            return ops.gru(x, *states, *both_ways(weights), batch_sizes)
-        return ops.gru_variant(x, *states, *both_ways(weights), batch_sizes, self.zoneout, **gru_options(self))
+    def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> Any:
+        arrays = [x, *states, *both_ways(weights), batch_sizes]
+        return ops.gru(*arrays) if self._plain else ops.gru_variant(*arrays, self.zoneout, **gru_options(self))
 
     def _op(self) -> Callable[..., tuple[Any, ...]] | None:
         return None if self._plain else functools.partial(ops.gru_variant, zoneout=self.zoneout, **gru_options(self))

@@ -95,10 +95,10 @@ class LSTM(Recurrent):
     def _state_size(self, part: str) -> int:
         return self.proj_size if self.proj_size and part == " h" else self.hidden_size
 
-    def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
+    def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> Any:
         if self._plain:
-            return ops.lstm(x, *states, *both_ways(weights), batch_sizes)
-        return tuple(ops.lstm_variant(x, *states, *weights, batch_sizes=batch_sizes, **lstm_options(self)))
+            return ops.lstm(*[x, *states, *both_ways(weights), batch_sizes])
+        return ops.lstm_variant(x, *states, *weights, batch_sizes=batch_sizes, **lstm_options(self))
 
     def _op(self) -> Callable[..., tuple[Any, ...]] | None:
         return None if self._plain else functools.partial(ops.lstm_variant, **lstm_options(self))

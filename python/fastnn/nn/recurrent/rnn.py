@@ -55,8 +55,8 @@ class RNN(Recurrent):
         self.nonlinearity = check_nonlinearity(nonlinearity, "RNN")
         super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
 
-    def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
-        return ops.rnn(x, *states, *both_ways(weights), batch_sizes, nonlinearity=self.nonlinearity)
+    def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> Any:
+        return ops.rnn(*[x, *states, *both_ways(weights), batch_sizes], nonlinearity=self.nonlinearity)
 
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         y, h_n = self._run(x, (one_state(hx, "RNN"),), lengths)
