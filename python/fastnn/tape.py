@@ -197,7 +197,7 @@ def backpropagate(root: Node, index: int, gradient: FloatArray) -> None:
             if grad is None:
                 raise RuntimeError(f"backward: {node.name} has no gradient for its argument {i}; detach() it")
             if type(edge) is not tuple:
-                add_to_leaf(edge, grad, _given_away(grad, dys))
+                add_to_leaf(edge, grad, _given_away(grad, dys))  # type: ignore[arg-type]
                 continue
             sums = pending.setdefault(id(edge[0]), [None] * edge[0].outputs)
             before = sums[edge[1]]

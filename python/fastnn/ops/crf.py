@@ -58,10 +58,8 @@ def _chains(x: Any, transitions: Any, start: Any, end: Any, lengths: IntArray | 
         counts = np.ascontiguousarray(lengths)
         wrong = np.flatnonzero((counts < 1) | (counts > steps))
         if wrong.size:
-            i, shape = int(wrong[0]), x.shape
-            raise ValueError(
-                f"{op}: lengths[{i}] is {counts[i]}, expected 1 to {steps}, the steps of emissions {shape}"
-            )
+            i, what = int(wrong[0]), f"the steps of emissions {x.shape}"
+            raise ValueError(f"{op}: lengths[{i}] is {counts[i]}, expected 1 to {steps}, {what}")
     dense = np.ascontiguousarray
     return _Chains(dense(x), dense(transitions), dense(start), dense(end), counts)
 

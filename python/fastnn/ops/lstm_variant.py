@@ -195,20 +195,9 @@ def _lstm_variant(
     """lstm_variant, all arrays first."""
     if cell_clip is not None and not cell_clip > 0:
         raise ValueError(f"{_OP}: cell_clip is {cell_clip}, expected a positive number or None")
-    given: tuple[Any, ...] = (
-        x,
-        h0,
-        c0,
-        weight_ih,
-        weight_hh,
-        bias_ih,
-        bias_hh,
-        weight_hr,
-        weight_peephole,
-        weight_norm_ih,
-    )
-    given += (weight_norm_hh, weight_norm_c, bias_norm_c, weight_ih_reverse, weight_hh_reverse, bias_ih_reverse)
-    given += (bias_hh_reverse, weight_hr_reverse, weight_peephole_reverse, weight_norm_ih_reverse)
+    given: tuple[Any, ...] = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, weight_peephole)
+    given += (weight_norm_ih, weight_norm_hh, weight_norm_c, bias_norm_c, weight_ih_reverse, weight_hh_reverse)
+    given += (bias_ih_reverse, bias_hh_reverse, weight_hr_reverse, weight_peephole_reverse, weight_norm_ih_reverse)
     given += (weight_norm_hh_reverse, weight_norm_c_reverse, bias_norm_c_reverse)
     arrays, samples = normal(_OP, _NAMES, *given, batch_sizes)
     zone_c, part_c = part_that_stays(zoneout_c, _OP, "zoneout_c")

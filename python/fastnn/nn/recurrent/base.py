@@ -180,7 +180,7 @@ class Recurrent(Module):
     def _stack(self, x: Any, states: list[Any], batch_sizes: Any = None) -> tuple[Any, ...]:
         """The layers above each other: x (T, N, features), or packed with batch_sizes."""
         if self.num_layers == 1:
-            return self._layer(x, states, self._weights(0), batch_sizes)
+            return tuple(self._layer(x, states, self._weights(0), batch_sizes))
         each = [(None,) * self.num_layers if s is None else ops.split(s, self._directions()) for s in states]
         last: list[tuple[Any, ...]] = []
         for layer in range(self.num_layers):

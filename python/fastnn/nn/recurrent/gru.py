@@ -56,7 +56,7 @@ class GRU(Recurrent):
 
     def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> Any:
         arrays = [x, *states, *both_ways(weights), batch_sizes]
-        return ops.gru(*arrays) if self._plain else ops.gru_variant(*arrays, self.zoneout, **gru_options(self))
+        return ops.gru(*arrays) if self._plain else ops.gru_variant(*[*arrays, self.zoneout], **gru_options(self))
 
     def _op(self) -> Callable[..., tuple[Any, ...]] | None:
         return None if self._plain else functools.partial(ops.gru_variant, zoneout=self.zoneout, **gru_options(self))
