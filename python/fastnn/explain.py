@@ -17,7 +17,7 @@ from fastnn.nn.inputs import Shape, as_shapes, run, shape_of
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.watch import Call
-from fastnn.ops.conv2d import padding_sides
+from fastnn.ops.checks import padding_sides
 from fastnn.tape import no_grad
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)

@@ -30,7 +30,7 @@ Backward = Callable[..., Gradients]
 
 class _Mode(threading.local):
     recording = True
-    recorder: Any = None
+    recorder: Any = None  # of every call of an op, see ops/op.py
     before: Any = None  # what was set outside, (recording, what was set outside of that)
 
 

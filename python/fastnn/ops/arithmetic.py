@@ -3,6 +3,8 @@ which moves elements)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,10 @@ from fastnn import _core
 from fastnn.arrays import FloatArray, as_numbers
 from fastnn.op import op, op_not_reading
 from fastnn.ops.broadcast import operand, pointwise, pointwise_backward, sum_to
+from fastnn.ops.checks import broadcast
 from fastnn.ops.join import numbers
+from fastnn.ops.op import Normal
+from fastnn.ops.op import op as record
 from fastnn.tape import Backward
 
 Result = tuple[FloatArray, Backward]
@@ -23,8 +28,17 @@ def _binary(sign: str, ufunc: np.ufunc, name: str, x: FloatArray, y: FloatArray)
     return pointwise(ufunc, name, x, y) if z is None else z
 
 
-@op_not_reading("x", "y")
-def add(x: Any, y: Any, *, need: list[bool]) -> Result:
+def _add_run(x: FloatArray, y: FloatArray, *, need: Sequence[bool]) -> Result:
+    x_shape, y_shape = x.shape, y.shape
+
+    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
+        return sum_to(dz, x_shape) if need[0] else None, sum_to(dz, y_shape) if need[1] else None
+
+    return _binary("+", np.add, "add", x, y), backward
+
+
+@record(shape=partial(broadcast, "add"), run=_add_run, unread=("x", "y"), refuses=True)
+def add(x: Any, y: Any) -> Normal:
     """x + y, shapes broadcast as in NumPy. Raises ValueError when they do not, TypeError unless both are real numbers.
 
     >>> import numpy as np, fastnn as fnn
@@ -32,13 +46,7 @@ def add(x: Any, y: Any, *, need: list[bool]) -> Result:
     array([[2., 3.],
            [2., 3.]], dtype=float32)
     """
-    x, y = operand(x, "add", "x"), operand(y, "add", "y")
-    x_shape, y_shape = x.shape, y.shape
-
-    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
-        return sum_to(dz, x_shape) if need[0] else None, sum_to(dz, y_shape) if need[1] else None
-
-    return _binary("+", np.add, "add", x, y), backward
+    return (operand(x, "add", "x"), operand(y, "add", "y")), {}
 
 
 @op_not_reading("x", "y")
