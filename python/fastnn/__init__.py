@@ -5,8 +5,8 @@ from fastnn import callbacks, data, datasets, losses, metrics, nn, ops, optim, s
 from fastnn.algorithms import get_conv_algorithm, set_conv_algorithm
 from fastnn.checkpoint import CheckpointError, load, load_metadata, load_state, save
 from fastnn.explain import Explanation, explain
+from fastnn.nn.recurrent.streaming import Stream
 from fastnn.random import get_rng_state, manual_seed, set_rng_state
-from fastnn.streaming import Stream
 from fastnn.tape import is_grad_enabled, no_grad
 from fastnn.tensor import Parameter, Tensor
 from fastnn.threads import default_num_threads, get_num_threads, set_num_threads, threads

@@ -10,7 +10,7 @@ from fastnn.ops.conv1d import conv1d
 from fastnn.ops.conv2d import conv2d
 from fastnn.ops.conv_transpose1d import conv_transpose1d
 from fastnn.ops.conv_transpose2d import conv_transpose2d
-from fastnn.ops.crf import crf_decode, crf_loss
+from fastnn.ops.crf import crf_decode, crf_lengths, crf_loss
 from fastnn.ops.cross_entropy import cross_entropy
 from fastnn.ops.ctc import ctc_beam_decode, ctc_greedy_decode, ctc_loss
 from fastnn.ops.dropout import dropout
@@ -26,6 +26,7 @@ from fastnn.ops.lstm_variant import lstm_variant
 from fastnn.ops.matmul import matmul
 from fastnn.ops.maxpool2d import maxpool1d, maxpool2d
 from fastnn.ops.mse_loss import mse_loss
+from fastnn.ops.packing import packing
 from fastnn.ops.pointwise import abs, clamp, exp, log, neg, sqrt
 from fastnn.ops.reduction import mean, std, sum, var
 from fastnn.ops.rnn import rnn, rnn_cell
@@ -53,6 +54,7 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "crf_decode",
+    "crf_lengths",
     "crf_loss",
     "cross_entropy",
     "ctc_beam_decode",
@@ -87,6 +89,7 @@ __all__ = [
     "mse_loss",
     "mul",
     "neg",
+    "packing",
     "pad",
     "permute",
     "pow",

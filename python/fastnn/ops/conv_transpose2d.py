@@ -99,12 +99,20 @@ def _run(
     groups: int,
     dilation: Pair,
 ) -> tuple[FloatArray, Backward]:
+    y_shape = _shape(
+        x.shape,
+        weight.shape,
+        None if bias is None else bias.shape,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
+    )
     weight = np.ascontiguousarray(weight)
-    sizes = output_sizes("conv_transpose2d", x.shape, weight.shape, stride, padding, output_padding, dilation)
     sides, (h, w) = (padding[0], padding[0], padding[1], padding[1]), x.shape[2:]
     # The convolution back from y has a position more for each whole stride of output_padding: there x counts as zero.
     x = channels_last(_with_zeros_after(x, (output_padding[0] // stride[0], output_padding[1] // stride[1])))
-    y_shape = (len(x), weight.shape[1] * groups, *sizes)
     y = _core.conv2d_backward_input(x, weight, y_shape, stride, sides, dilation, groups)
     _add_bias(y, bias)
     w_shape, kept_x, kept_w = weight.shape, x if need[1] else None, weight if need[0] else None
@@ -120,7 +128,7 @@ def _run(
     return y, backward
 
 
-@op(shape=_shape, run=_run)
+@op(shape=_shape, run=_run, refuses=True)
 def conv_transpose2d(
     x: Any,
     weight: Any,
