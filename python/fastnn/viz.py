@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import as_float32, as_indices, positive_int, require_ndim
-from fastnn.gates import gates, gates_for, lstm_gates
 from fastnn.nn.inputs import shape_of
 from fastnn.nn.module import Module
+from fastnn.nn.recurrent.gates import gates, gates_for, lstm_gates
 from fastnn.nn.watch import calls_of
 from fastnn.tensor import Tensor
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 from fastnn.nn import watch
 from fastnn.nn.attributes import CHILDREN, check_name, checked
 from fastnn.nn.module import Module
-from fastnn.nn.recurrent import _Recurrent
+from fastnn.nn.recurrent import Recurrent
 
 
 class _Container(Module):
@@ -193,7 +193,7 @@ class Sequential(_Numbered):
         labels = [f"{name} ({type(module).__name__})" for name, module in self._modules.items()]
         own = type(self).__name__
         if place and isinstance(x, tuple) and isinstance(error, (AttributeError, TypeError, ValueError)):
-            recurrent = isinstance(list(self._modules.values())[place - 1], _Recurrent)
+            recurrent = isinstance(list(self._modules.values())[place - 1], Recurrent)
             what = "(output, state)" if recurrent else f"a tuple of {len(x)}"
             raise TypeError(
                 f"{own}: {labels[place - 1]} returned {what} and {labels[place]} was given that. To hand on the output "
