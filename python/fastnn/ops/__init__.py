@@ -3,6 +3,7 @@
 from fastnn.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
 from fastnn.ops.adaptive_avgpool2d import adaptive_avgpool1d, adaptive_avgpool2d
 from fastnn.ops.arithmetic import add, div, maximum, minimum, mul, pow, sub, where
+from fastnn.ops.arrange import flip, pad, repeat
 from fastnn.ops.avgpool2d import avgpool1d, avgpool2d
 from fastnn.ops.batchnorm import batchnorm
 from fastnn.ops.conv1d import conv1d
@@ -17,7 +18,8 @@ from fastnn.ops.embedding import embedding
 from fastnn.ops.extreme import argmax, argmin, max, min
 from fastnn.ops.gru import gru, gru_cell
 from fastnn.ops.gru_variant import gru_variant
-from fastnn.ops.join import cat, chunk, concatenate, index, split, stack, unbind
+from fastnn.ops.index import index
+from fastnn.ops.join import cat, chunk, concatenate, split, stack, unbind
 from fastnn.ops.linear import linear
 from fastnn.ops.lstm import lstm, lstm_cell
 from fastnn.ops.lstm_variant import lstm_variant
@@ -29,7 +31,7 @@ from fastnn.ops.pointwise import abs, clamp, exp, log, neg, sqrt
 from fastnn.ops.reduction import mean, std, sum, var
 from fastnn.ops.rnn import rnn, rnn_cell
 from fastnn.ops.rows import put_rows, take_rows
-from fastnn.ops.shape import broadcast_to, flatten, flip, pad, permute, repeat, reshape, squeeze, transpose, unsqueeze
+from fastnn.ops.shape import broadcast_to, flatten, permute, reshape, squeeze, transpose, unsqueeze
 from fastnn.ops.softmax import log_softmax, softmax
 
 __all__ = [

@@ -115,3 +115,8 @@ def named_padding(op: str, padding: str, kernel: Sizes, stride: Sizes, dilation:
         more = d * (k - 1)
         sides += (more // 2, more - more // 2)
     return tuple(sides)
+
+
+def kept(x: Any, *others: Any) -> Any:
+    """The dtype of the result of an op that moves elements of x."""
+    return x

@@ -26,7 +26,7 @@ Shape = tuple[int, ...]
 Arrays = Sequence[Any]  # arrays, NumPy scalars for numbers, None for what was not given
 Attributes = dict[str, Any]  # JSON: numbers, strings, bools, None, and tuples of them
 Normal = tuple[Arrays, Attributes]
-Run = Callable[..., tuple[Any, "Backward | None"]]
+Run = Callable[..., tuple[Any, Any]]  # (y, backward)
 
 REFUSALS = (IndexError, TypeError, ValueError)
 _NO_MEMORY = frozenset((bool, float, int, list, str, tuple, type(None)))

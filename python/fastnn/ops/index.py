@@ -1,0 +1,200 @@
+"""x[key], with NumPy's keys, as a record: what a key says without arrays is plain data."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnn import _core
+from fastnn.arrays import FloatArray, as_array, as_numbers
+from fastnn.ops.checks import broadcast, kept
+from fastnn.ops.op import Normal, Shape, op
+from fastnn.tape import Backward
+
+Array = npt.NDArray[Any]
+Part = (
+    Any  # of a key: an int, a bool, None, "...", (start, stop, step) of a slice, or "array" for the next of the arrays
+)
+
+
+def _is_basic(part: Any) -> bool:
+    """Whether a part of a key is none of those that make NumPy pick elements one by one."""
+    return part is None or part is Ellipsis or isinstance(part, (int, slice, np.bool_, np.integer))
+
+
+def _picks_once(part: Any) -> bool:
+    """Whether a part of a key can name no element twice."""
+    return _is_basic(part) or np.asarray(part).dtype == np.bool_
+
+
+def _axes_of(part: Any) -> int:
+    """How many axes of the array a part of a key speaks of."""
+    if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
+        return 0
+    array = None if _is_basic(part) else np.asarray(part)
+    return array.ndim if array is not None and array.dtype == np.bool_ else 1
+
+
+def _picked_rows(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[npt.NDArray[np.int64], int, int]:
+    """The rows that a key picks, in order, of an array seen as (rows, width): width are the last axes, left whole."""
+    named = sum(_axes_of(part) for part in parts)
+    at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
+    parts = (*parts[:at], *(slice(None),) * (len(shape) - named), *parts[at + 1 :])
+    lead = len(shape)
+    while parts and isinstance(parts[-1], slice) and parts[-1] == slice(None):
+        parts, lead = parts[:-1], lead - 1
+    rows = np.zeros((), np.int64)
+    for axis in range(lead):  # the number of every row in turn, without an array of them all
+        numbers = np.arange(shape[axis]).reshape(-1, *(1,) * (lead - 1 - axis))
+        rows = rows * shape[axis] + np.broadcast_to(numbers, shape[:lead])[parts]
+    return np.ascontiguousarray(rows).reshape(-1), math.prod(shape[:lead]), math.prod(shape[lead:])
+
+
+def _key(parts: Sequence[Part], arrays: Sequence[Array]) -> tuple[Any, ...]:
+    """NumPy's key."""
+    left = iter(arrays)
+    key: list[Any] = []
+    for part in parts:
+        if type(part) is tuple:
+            part = slice(*part)
+        elif type(part) is str:
+            part = next(left) if part == "array" else Ellipsis
+        key.append(part)
+    return tuple(key)
+
+
+def _whole(shape: Shape, key: Sequence[Part], error: Exception) -> list[Part]:
+    """The parts with slices for what they leave out, one for every axis but for those that stand for none."""
+    named = sum([part is not None and part != "..." and not isinstance(part, bool) for part in key])
+    if named > len(shape):
+        raise error
+    at = key.index("...") if "..." in key else len(key)
+    rest = key[at + 1 :]
+    if "..." in rest:
+        raise error
+    return [*key[:at], *[(None, None, None)] * (len(shape) - named), *rest]
+
+
+def _shape(x: Shape, *arrays: Shape, key: Sequence[Part]) -> Shape:
+    error = IndexError(f"index: x has shape {x}, and the key {key} does not fit it: too many indices or out of bounds")
+    advanced = "array" in key or any([isinstance(part, bool) for part in key])
+    sizes, left, result = iter(x), iter(arrays), []
+    picked: list[Shape] = []  # what is picked one by one, side by side in the result
+    place, last = -1, False
+    for part in _whole(x, key, error):
+        one_by_one = advanced and (part == "array" or isinstance(part, int))
+        if one_by_one:  # parts that are apart put what they pick in front
+            place = len(result) if not picked or (last and place >= 0) else 0
+        last = one_by_one
+        if part is None:
+            result.append(1)
+        elif isinstance(part, bool):
+            picked.append((int(part),))
+        elif isinstance(part, tuple):
+            result.append(len(range(*slice(*part).indices(next(sizes)))))
+        elif part == "array":
+            next(sizes)
+            picked.append(next(left))
+        else:
+            size = next(sizes)
+            if not -size <= part < size:
+                raise error
+            if advanced:
+                picked.append(())
+    if not picked:
+        return tuple(result)
+    try:
+        return (*result[:place], *broadcast("index", *picked), *result[place:])
+    except ValueError:
+        raise IndexError(f"index: x has shape {x}, and arrays of the key of shapes {arrays} do not fit") from None
+
+
+def _run(x: FloatArray, *arrays: Array, need: Sequence[bool], key: Sequence[Part]) -> tuple[FloatArray, Backward]:
+    parts = _key(key, arrays)
+    try:
+        x_shape, y = x.shape, np.asarray(x[parts])
+    except IndexError as error:
+        raise IndexError(f"index: x has shape {x.shape}, and the key does not fit it: {error}") from None
+    # What the gradient needs of the key is taken now: its arrays may have changed by then.
+    if not need[0] or not arrays or all(_picks_once(part) for part in parts):
+        places = tuple([part if _is_basic(part) else np.array(part) for part in parts]) if arrays else parts
+
+        def backward(dy: FloatArray) -> tuple[FloatArray]:
+            dx = np.zeros(x_shape, np.float32)
+            dx[places] = dy
+            return (dx,)
+
+        return y, backward
+    numbers, rows, width = _picked_rows(x_shape, parts)
+
+    def backward_picked(dy: FloatArray) -> tuple[FloatArray]:
+        if width != 1:
+            dy = np.ascontiguousarray(dy, np.float32).reshape(numbers.size, width)
+            return (_core.embedding_backward(numbers, dy, rows, -1).reshape(x_shape),)
+        dx = np.zeros(rows, np.float32)
+        np.add.at(dx, numbers, dy.reshape(-1))  # fast in one dimension only
+        return (dx.reshape(x_shape),)
+
+    return y, backward_picked
+
+
+def _places(array: Any) -> Array:
+    """An array of a key: integers or bool."""
+    places = as_array(array, "index", "key")
+    if places.dtype.kind not in "iub":
+        if places.size or isinstance(array, np.ndarray):
+            raise IndexError(f"index: an array of the key has dtype {places.dtype}, expected integers or bool")
+        places = places.astype(np.int64)  # NumPy takes [] for float64
+    return places
+
+
+@op(shape=_shape, run=_run, outputs=kept, refuses=True)
+def _index(x: Any, *arrays: Any, key: tuple[Part, ...]) -> Normal:
+    """index, the arrays of the key apart from what is plain in it."""
+    return (as_numbers(x, "index", "x"), *[_places(array) for array in arrays]), {"key": key}
+
+
+def _bound(value: Any) -> int | None:
+    return None if value is None else operator.index(value)
+
+
+def _parts(key: tuple[Any, ...]) -> tuple[list[Part], list[Any]]:
+    """What is plain in a key, and its arrays."""
+    plain: list[Part] = []
+    arrays = []
+    for part in key:
+        if type(part) is int or part is None:
+            plain.append(part)
+        elif isinstance(part, slice):
+            plain.append((_bound(part.start), _bound(part.stop), _bound(part.step)))
+        elif part is Ellipsis:
+            plain.append("...")
+        elif isinstance(part, (bool, np.bool_)):
+            plain.append(bool(part))
+        elif isinstance(part, (int, np.integer)):
+            plain.append(int(part))
+        else:
+            plain.append("array")
+            arrays.append(part)
+    return plain, arrays
+
+
+def index(x: Any, key: Any) -> Any:
+    """x[key], with anything NumPy accepts as a key: integers, slices, None, ..., arrays of integers or bool.
+
+    A view where NumPy gives one. An element picked several times gets the sum of the gradients, added in float32 in the
+    order of the picks, on any number of threads. Raises IndexError.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> fnn.ops.index(np.arange(4.0), [0, 0, 3])
+    array([0., 0., 3.], dtype=float32)
+    """
+    if type(key) is int:
+        return _index(x, key=(key,))
+    plain, arrays = _parts(key if isinstance(key, tuple) else (key,))
+    return _index(x, *arrays, key=tuple(plain))
