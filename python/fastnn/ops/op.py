@@ -40,16 +40,20 @@ class DependsOnValues(ValueError):  # noqa: N818  (says what is so, not what wen
 
 
 class Recorder(Protocol):
-    """What ``recording`` hands every call of an op to.
+    """Whom ``recording`` hands every call of an op and of a Module to."""
 
-    on_shapes: nothing is computed then; results are arrays that own no memory.
-    """
-
-    on_shapes: bool
-
-    def record(self, op: Op[Any], inputs: Arrays, arrays: Arrays, attributes: Attributes, outputs: Any) -> None:
+    def call(self, op: Op[Any], given: Arrays, arrays: Arrays, attributes: Attributes) -> Any:
         """A call: its array arguments as they were given (Tensors, arrays, lists, numbers, None), the same as
-        normalised, its attributes, and what it gave: a Tensor or an array, or a tuple of them."""
+        normalised, and its attributes. What it returns the caller gets."""
+
+    def visit(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call of a Module; returns what its forward returns."""
+
+    def same(self, new: Tensor, old: Tensor) -> None:
+        """``new`` shows what ``old`` shows."""
+
+    def leave(self, what: str) -> None:
+        """Values of a Tensor are about to be seen, or written, other than by an op: by ``what``."""
 
 
 class recording:  # noqa: N801  (reads as a statement)
@@ -172,7 +176,15 @@ class Op(Generic[P]):
             placed.append(options.pop(p.name, p.default))
         return placed
 
-    def _of_tensors(self, given: list[Any], options: dict[str, Any]) -> Any:
+    def apply(self, values: Arrays, attributes: Attributes) -> Any:
+        """The call, on values as ``normalise`` gives them, Tensors of such among them, and its attributes."""
+        for value in values:
+            if isinstance(value, Tensor):
+                return self._of_tensors(list(values), {}, attributes)
+        return self.compute(values, [False] * len(values), attributes)[0]
+
+    def _of_tensors(self, given: list[Any], options: dict[str, Any], attributes: Attributes | None = None) -> Any:
+        """The call with Tensors among its arguments, which are normalised where the attributes are there already."""
         taped = mode.recording
         need = [False] * len(given)
         edges: list[Edge | None] | None = None
@@ -191,7 +203,7 @@ class Op(Generic[P]):
                     if not value._exposed:
                         continue
             elif not isinstance(value, np.ndarray):
-                if type(value) in _NO_MEMORY or not (hasattr(value, "__array__") or isinstance(value, memoryview)):
+                if attributes is not None or type(value) in _NO_MEMORY or not (hasattr(value, "__array__") or isinstance(value, memoryview)):
                     continue
                 given[i] = as_array(value, self.name, self._parameters[i].name if i < places else f"argument {i}")
             if i < places and not self._read[i]:
@@ -200,7 +212,9 @@ class Op(Generic[P]):
                 reached = [i]
             else:
                 reached.append(i)
-        arrays, attributes = self.normalise(*given, **options)  # type: ignore[arg-type]
+        arrays: Arrays = given
+        if attributes is None:
+            arrays, attributes = self.normalise(*given, **options)  # type: ignore[arg-type]
         if len(need) != len(arrays):
             need = (need + [False] * len(arrays))[: len(arrays)]
         if self._refuses:  # compute, without the call
@@ -222,39 +236,31 @@ class Op(Generic[P]):
         return tuple(outputs) if several else outputs[0]
 
     def _recorded(self, given: list[Any], options: dict[str, Any]) -> Any:
-        """The call, handed to the recorder; what it calls itself is not."""
-        recorder: Recorder = mode.recorder
+        """The call, handed to the recorder."""
         plain: Any = [value._array if isinstance(value, Tensor) else value for value in given]
         arrays, attributes = self.normalise(*plain, **options)
-        if recorder.on_shapes:
-            outputs = self._blank(arrays, attributes, any(isinstance(value, Tensor) for value in given))
-        else:
-            with recording(None):
-                outputs = self(*given, **options)  # type: ignore[arg-type]
-        inputs = (given + [None] * len(arrays))[: len(arrays)]
-        recorder.record(self, inputs, arrays, attributes, outputs)
-        return outputs
+        return mode.recorder.call(self, (given + [None] * len(arrays))[: len(arrays)], arrays, attributes)
 
-    def _blank(self, arrays: Arrays, attributes: Attributes, tensors: bool) -> Any:
-        """Outputs that own no memory."""
-        shape = self.shape(*[None if a is None else a.shape for a in arrays], **attributes)
+    def shapes(self, shapes: Sequence[Shape | None], attributes: Attributes) -> tuple[Shape, ...]:
+        """What ``shape`` says, of every output, also where there is one."""
+        shape = self.shape(*shapes, **attributes)
         several = isinstance(shape, list) or (bool(shape) and isinstance(shape[0], tuple))
-        shapes = shape if several else (shape,)
-        parts = [blank(*each) for each in zip(shapes, self.dtypes(arrays, len(shapes)), strict=True)]
-        outputs = [computed(part, None, 0) for part in parts] if tensors else parts
-        return tuple(outputs) if several else outputs[0]
+        return tuple(shape) if several else (shape,)
+
+    def blank(self, arrays: Arrays, attributes: Attributes) -> list[npt.NDArray[Any]]:
+        """Outputs that own no memory, of the right shapes and dtypes."""
+        shapes = self.shapes([None if a is None else a.shape for a in arrays], attributes)
+        return [blank(*each) for each in zip(shapes, self.dtypes(arrays, len(shapes)), strict=True)]
 
 
 class Look(Op[P]):
     """An op whose answer has no gradient in any case: it gives arrays, for Tensors as well."""
 
-    def _of_tensors(self, given: list[Any], options: dict[str, Any]) -> Any:
-        plain: Any = [value._array if isinstance(value, Tensor) else value for value in given]
-        arrays, attributes = self.normalise(*plain, **options)
+    def _of_tensors(self, given: list[Any], options: dict[str, Any], attributes: Attributes | None = None) -> Any:
+        arrays: Any = [value._array if isinstance(value, Tensor) else value for value in given]
+        if attributes is None:
+            arrays, attributes = self.normalise(*arrays, **options)
         return self.compute(arrays, [False] * len(arrays), attributes)[0]
-
-    def _blank(self, arrays: Arrays, attributes: Attributes, tensors: bool) -> Any:
-        return super()._blank(arrays, attributes, False)
 
 
 def blank(shape: Shape, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
