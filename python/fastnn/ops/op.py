@@ -200,7 +200,7 @@ class Op(Generic[P]):
                 reached = [i]
             else:
                 reached.append(i)
-        arrays, attributes = self.normalise(*given, **options)  # type: ignore[arg-type]
+        arrays, attributes = self.normalise(*given, **options)
         if len(need) != len(arrays):
             need = (need + [False] * len(arrays))[: len(arrays)]
         if self._refuses:  # compute, without the call
@@ -230,7 +230,7 @@ class Op(Generic[P]):
             outputs = self._blank(arrays, attributes, any(isinstance(value, Tensor) for value in given))
         else:
             with recording(None):
-                outputs = self(*given, **options)  # type: ignore[arg-type]
+                outputs = self(*given, **options)
         inputs = (given + [None] * len(arrays))[: len(arrays)]
         recorder.record(self, inputs, arrays, attributes, outputs)
         return outputs
