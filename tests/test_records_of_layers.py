@@ -75,6 +75,16 @@ def test_recurrent_layers_are_calls_of_ops(name, way):
         assert_recorded(kind(3, 4, **options).train(training), WAYS[way]())
 
 
+@pytest.mark.parametrize("way", ["batch", "lengths", "list", "one"])
+def test_states_are_picked_by_ops(way):
+    x, *rest = WAYS[way]()
+    count = 1 if way == "one" else 4 if way != "list" else 3
+    h = np.random.default_rng(0).standard_normal((4, count, 4)).astype(np.float32)
+    h = h[:, 0] if way == "one" else h
+    model = nn.GRU(3, 4, 2, bidirectional=True)
+    assert_recorded(model, (x, h, *rest[1:]))
+
+
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("way", ["batch", "list", "one"])
 @pytest.mark.parametrize("name", OPTIONS)

@@ -26,8 +26,11 @@ WEIGHT_NAMES = (*WEIGHTS, *(f"{name}_reverse" for name in WEIGHTS))
 def normal(op: str, names: Sequence[str], *given: Any) -> tuple[Sequence[Any], dict[str, Any]]:
     """Arrays of these names as float32, or None, and batch_sizes, the last one, as integers; and as an attribute the
     number of sequences, which then is that of the first step."""
-    if given[-1] is None and _core.are_dense(*given):
-        return given, {}
+    if given[-1] is None:
+        if _core.are_dense(*given):
+            return given, {}
+        if _core.are_dense(*given[1:]):  # all but x, as batch_first has it
+            return (None if given[0] is None else as_float32(given[0], op, "x"), *given[1:]), {}
     arrays = [None if a is None else as_float32(a, op, name) for a, name in zip(given, names, strict=False)]
     if given[-1] is None:
         return [*arrays, None], {}
