@@ -74,7 +74,7 @@ def _misfit(x: Shape, why: str) -> IndexError:
 
 
 def _whole(x: Shape, key: Sequence[Part], masked: int) -> list[Part]:
-    """The parts of a key, with slices for the axes that it leaves out after "..."; ``masked`` axes are those of masks."""
+    """The parts of a key, with slices after "..." for axes left out; ``masked`` axes are those of masks."""
     named = masked + sum([part not in (None, "...", "mask") and not isinstance(part, bool) for part in key])
     if named > len(x):
         raise _misfit(x, f"too many indices: {named} for {len(x)} dimensions")
