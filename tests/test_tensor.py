@@ -10,17 +10,17 @@ import weakref
 
 import numpy as np
 import pytest
+from check import as_op
 
 import fastnn as fnn
 from fastnn import ops
-from fastnn.op import op
 
 
 def leaf(*values):
     return fnn.Tensor(np.array(values), requires_grad=True)
 
 
-@op
+@as_op
 def twice_and_thrice(x, y=None, z=None, *, need):
     """Two outputs; dy is None for one that was not used."""
     assert len(need) == 3
@@ -70,7 +70,7 @@ def test_a_first_gradient_is_copied_unless_it_was_given_away(what):
     """By the contract of tape.py: copied where it shows dz, which others have, or is a part, or cannot be written."""
     memory, others = [], []
 
-    @op
+    @as_op
     def add(x, y, *, need):
         def backward(dz):
             new = dz * 1
@@ -127,7 +127,7 @@ def test_arguments_by_name_have_their_places():
 def test_need_says_which_gradients_are_wanted():
     asked = []
 
-    @op
+    @as_op
     def spy(x, y, *, need):
         asked.append(list(need))
         return x + y, lambda dy: (dy, dy)
@@ -142,7 +142,7 @@ def test_need_says_which_gradients_are_wanted():
 
 
 def test_gradients_of_the_wrong_shape_are_an_error():
-    @op
+    @as_op
     def wrong(x, *, need):
         return x * 2, lambda dy: (dy[:1],)
 

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastnn import writes
 from fastnn.arrays import FloatArray, as_float32
-from fastnn.inplace import InPlace
-from fastnn.numpy_protocol import NumpyProtocol
-from fastnn.operators import Operators
+from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol
 from fastnn.ownership import belongs_to_itself
 from fastnn.tape import Node, add_to_leaf, backpropagate
+
+if TYPE_CHECKING:
+    from fastnn.ops.inplace import InPlace
+    from fastnn.ops.methods import Methods
+
+    class _GivenByOps(InPlace, Methods):
+        """Operators and methods, each of which calls an op."""
+
+else:
+
+    class _GivenByOps:
+        """Where ``give`` puts operators and methods: here no op is known."""
+
+        __slots__ = ()
+
+
+def give(methods: Sequence[type], ufuncs: dict[Any, Any], functions: dict[Any, Any]) -> None:
+    """Every Tensor has the methods of these classes from now on, and these of NumPy's functions are ops."""
+    for kind in methods:
+        for name, method in vars(kind).items():
+            if callable(method) or isinstance(method, property):
+                setattr(_GivenByOps, name, method)
+    UFUNCS.update(ufuncs)
+    FUNCTIONS.update(functions)
 
 
 class Size(int):
@@ -26,7 +49,7 @@ class Size(int):
         return self.shape if dim is None else self.shape[dim]
 
 
-class Tensor(NumpyProtocol, InPlace, Operators):
+class Tensor(NumpyProtocol, _GivenByOps):
     """A float32 array (``data``) that remembers how it was computed, for ``backward()``.
 
     Args:

@@ -1,5 +1,6 @@
 """Functional ops on arrays and Tensors, one file per op: each checks its input, calls the kernel, defines backward."""
 
+from fastnn.ops import numpy_functions as _numpy
 from fastnn.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
 from fastnn.ops.adaptive_avgpool2d import adaptive_avgpool1d, adaptive_avgpool2d
 from fastnn.ops.arithmetic import add, div, maximum, minimum, mul, pow, sub, where
@@ -19,12 +20,14 @@ from fastnn.ops.extreme import argmax, argmin, max, min
 from fastnn.ops.gru import gru, gru_cell
 from fastnn.ops.gru_variant import gru_variant
 from fastnn.ops.index import index
+from fastnn.ops.inplace import InPlace as _InPlace
 from fastnn.ops.join import cat, chunk, concatenate, split, stack, unbind
 from fastnn.ops.linear import linear
 from fastnn.ops.lstm import lstm, lstm_cell
 from fastnn.ops.lstm_variant import lstm_variant
 from fastnn.ops.matmul import matmul
 from fastnn.ops.maxpool2d import maxpool1d, maxpool2d
+from fastnn.ops.methods import Methods as _Methods
 from fastnn.ops.mse_loss import mse_loss
 from fastnn.ops.packing import packing
 from fastnn.ops.pointwise import abs, clamp, exp, log, neg, sqrt
@@ -33,6 +36,7 @@ from fastnn.ops.rnn import rnn, rnn_cell
 from fastnn.ops.rows import put_rows, take_rows
 from fastnn.ops.shape import broadcast_to, flatten, permute, reshape, squeeze, transpose, unsqueeze
 from fastnn.ops.softmax import log_softmax, softmax
+from fastnn.tensor import give as _give
 
 __all__ = [
     "abs",
@@ -117,3 +121,5 @@ __all__ = [
     "var",
     "where",
 ]
+
+_give([_InPlace, _Methods], _numpy.UFUNCS, _numpy.FUNCTIONS)

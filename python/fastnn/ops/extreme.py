@@ -106,7 +106,7 @@ def _extremes(name: str, over: Op[Any], at: Op[Any], x: Any, dim: Any, keepdim: 
         return over(x, **axis_and_keep(name, dim, keepdim, axis, keepdims))
     if isinstance(dim, (tuple, list)):
         raise TypeError(f"{name}: dim is {dim}, expected an integer; write axis={tuple(dim)} for values only")
-    dim, keep = integer(dim, name, "dim"), bool(keepdim or keepdims)
+    dim, keep = integer(dim, name, "axis"), bool(keepdim or keepdims)
     if not isinstance(x, Tensor):
         x = as_numbers(x, name, "x")
     one_axis(dim, x.ndim, name, "dim")

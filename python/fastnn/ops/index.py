@@ -13,13 +13,14 @@ import numpy.typing as npt
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_array, as_numbers
 from fastnn.ops.checks import broadcast, kept
-from fastnn.ops.op import Normal, Shape, op
+from fastnn.ops.op import DependsOnValues, Normal, Shape, op
 from fastnn.tape import Backward
+from fastnn.tensor import Tensor
 
 Array = npt.NDArray[Any]
-Part = (
-    Any  # of a key: an int, a bool, None, "...", (start, stop, step) of a slice, or "array" for the next of the arrays
-)
+# A part of a key, as plain data: an int, a bool, None, "...", (start, stop, step) of a slice, or "array" or, of bool,
+# "mask" for the next of the arrays.
+Part = Any
 
 
 def _is_basic(part: Any) -> bool:
@@ -63,55 +64,81 @@ def _key(parts: Sequence[Part], arrays: Sequence[Array]) -> tuple[Any, ...]:
         if type(part) is tuple:
             part = slice(*part)
         elif type(part) is str:
-            part = next(left) if part == "array" else Ellipsis
+            part = Ellipsis if part == "..." else next(left)
         key.append(part)
     return tuple(key)
 
 
-def _whole(shape: Shape, key: Sequence[Part], error: Exception) -> list[Part]:
-    """The parts with slices for what they leave out, one for every axis but for those that stand for none."""
-    named = sum([part is not None and part != "..." and not isinstance(part, bool) for part in key])
-    if named > len(shape):
-        raise error
+def _misfit(x: Shape, why: str) -> IndexError:
+    return IndexError(f"index: x has shape {x}, and the key does not fit it: {why}")
+
+
+def _whole(x: Shape, key: Sequence[Part], masked: int) -> list[Part]:
+    """The parts of a key, with slices after "..." for axes left out; ``masked`` axes are those of masks."""
+    named = masked + sum([part not in (None, "...", "mask") and not isinstance(part, bool) for part in key])
+    if named > len(x):
+        raise _misfit(x, f"too many indices: {named} for {len(x)} dimensions")
+    if key.count("...") > 1:
+        raise _misfit(x, "more than one ellipsis")
     at = key.index("...") if "..." in key else len(key)
-    rest = key[at + 1 :]
-    if "..." in rest:
-        raise error
-    return [*key[:at], *[(None, None, None)] * (len(shape) - named), *rest]
+    return [*key[:at], "...", *[(None, None, None)] * (len(x) - named), *key[at + 1 :]]
+
+
+class _Picked:
+    """What a key picks one by one; it lies side by side in the result."""
+
+    def __init__(self) -> None:
+        self.shapes: list[Shape] = []
+        self.place = 0  # in the result
+        self._last = False
+
+    def note(self, part: Part, place: int) -> None:
+        """The next part of the key; those that lie apart put what they pick in front."""
+        now = part in ("array", "mask") or isinstance(part, int)
+        if now and not self._last:
+            self.place = 0 if self.shapes else place
+        self._last = now
 
 
 def _shape(x: Shape, *arrays: Shape, key: Sequence[Part]) -> Shape:
-    error = IndexError(f"index: x has shape {x}, and the key {key} does not fit it: too many indices or out of bounds")
-    advanced = "array" in key or any([isinstance(part, bool) for part in key])
-    sizes, left, result = iter(x), iter(arrays), []
-    picked: list[Shape] = []  # what is picked one by one, side by side in the result
-    place, last = -1, False
-    for part in _whole(x, key, error):
-        one_by_one = advanced and (part == "array" or isinstance(part, int))
-        if one_by_one:  # parts that are apart put what they pick in front
-            place = len(result) if not picked or (last and place >= 0) else 0
-        last = one_by_one
+    names = [part for part in key if part in ("array", "mask")]
+    masked = sum([len(shape) for name, shape in zip(names, arrays, strict=True) if name == "mask"])
+    one_by_one = bool(arrays) or any([isinstance(part, bool) for part in key])
+    left, axis, result, picked = iter(arrays), 0, list[int](), _Picked()
+    for part in _whole(x, key, masked):
+        if one_by_one:
+            picked.note(part, len(result))
         if part is None:
             result.append(1)
-        elif isinstance(part, bool):
-            picked.append((int(part),))
-        elif isinstance(part, tuple):
-            result.append(len(range(*slice(*part).indices(next(sizes)))))
+            continue
+        if part == "...":  # parts on its two sides lie apart, even where it stands for no axis
+            continue
+        if isinstance(part, bool):
+            picked.shapes.append((int(part),))
+            continue
+        if part == "mask":
+            mask = next(left)
+            if mask != x[axis : axis + len(mask)]:
+                raise _misfit(x, f"its mask of shape {mask} does not match the axes from {axis} on")
+            axis += len(mask)
+            picked.shapes.append(())
+            continue
+        if isinstance(part, tuple):
+            result.append(len(range(*slice(*part).indices(x[axis]))))
         elif part == "array":
-            next(sizes)
-            picked.append(next(left))
-        else:
-            size = next(sizes)
-            if not -size <= part < size:
-                raise error
-            if advanced:
-                picked.append(())
-    if not picked:
-        return tuple(result)
+            picked.shapes.append(next(left))
+        elif not -x[axis] <= part < x[axis]:
+            raise _misfit(x, f"index {part} is out of bounds for axis {axis} with size {x[axis]}")
+        elif one_by_one:
+            picked.shapes.append(())
+        axis += 1
+    if "mask" in key:
+        raise DependsOnValues("index: how much an array of bool picks depends on its values")
     try:
-        return (*result[:place], *broadcast("index", *picked), *result[place:])
+        together = broadcast("index", *picked.shapes) if picked.shapes else ()
     except ValueError:
-        raise IndexError(f"index: x has shape {x}, and arrays of the key of shapes {arrays} do not fit") from None
+        raise _misfit(x, f"its arrays, of shapes {arrays}, do not broadcast together") from None
+    return (*result[: picked.place], *together, *result[picked.place :])
 
 
 def _run(x: FloatArray, *arrays: Array, need: Sequence[bool], key: Sequence[Part]) -> tuple[FloatArray, Backward]:
@@ -119,7 +146,7 @@ def _run(x: FloatArray, *arrays: Array, need: Sequence[bool], key: Sequence[Part
     try:
         x_shape, y = x.shape, np.asarray(x[parts])
     except IndexError as error:
-        raise IndexError(f"index: x has shape {x.shape}, and the key does not fit it: {error}") from None
+        raise _misfit(x.shape, str(error)) from None
     # What the gradient needs of the key is taken now: its arrays may have changed by then.
     if not need[0] or not arrays or all(_picks_once(part) for part in parts):
         places = tuple([part if _is_basic(part) else np.array(part) for part in parts]) if arrays else parts
@@ -179,8 +206,9 @@ def _parts(key: tuple[Any, ...]) -> tuple[list[Part], list[Any]]:
         elif isinstance(part, (int, np.integer)):
             plain.append(int(part))
         else:
-            plain.append("array")
-            arrays.append(part)
+            array = part if isinstance(part, (np.ndarray, Tensor)) else _places(part)
+            plain.append("mask" if array.dtype == np.bool_ else "array")
+            arrays.append(array)
     return plain, arrays
 
 

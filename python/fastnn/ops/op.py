@@ -214,7 +214,7 @@ class Op(Generic[P]):
                 reached.append(i)
         arrays: Arrays = given
         if attributes is None:
-            arrays, attributes = self.normalise(*given, **options)  # type: ignore[arg-type]
+            arrays, attributes = self.normalise(*given, **options)
         if len(need) != len(arrays):
             need = (need + [False] * len(arrays))[: len(arrays)]
         if self._refuses:  # compute, without the call

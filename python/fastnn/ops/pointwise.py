@@ -100,9 +100,9 @@ def _clamp_shape(x: Shape, low: Shape | None, high: Shape | None) -> Shape:
     return x
 
 
-def _clamp_run(x: FloatArray, low: FloatArray | None, high: FloatArray | None, *, need: Need) -> Result:
-    low = np.float32(-np.inf) if low is None else low  # type: ignore[assignment]
-    high = np.float32(np.inf) if high is None else high  # type: ignore[assignment]
+def _clamp_run(x: FloatArray, min: FloatArray | None, max: FloatArray | None, *, need: Need) -> Result:
+    low: Any = np.float32(-np.inf) if min is None else min
+    high: Any = np.float32(np.inf) if max is None else max
     bound = pointwise if low.ndim or high.ndim else pointwise_backward  # numbers give no warning
     y = bound(np.minimum, bound(np.maximum, x, low), high)
     if y.shape != x.shape:
