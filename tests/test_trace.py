@@ -229,7 +229,7 @@ def test_text(rng):
     model, inputs = made("first", rng)
     assert str(fnn.trace(model, *inputs)).splitlines() == """\
 graph(x0: int64 (5*, 2*)):
-  %2 = embedding(x0, 0.weight) -> (5, 2, 3)  # 0
+  %2 = embedding(x0, 0.weight, padding_idx=None) -> (5, 2, 3)  # 0
   %7, %8 = gru(%2, None, 1.layer.weight_ih_l0, 1.layer.weight_hh_l0, 1.layer.bias_ih_l0, 1.layer.bias_hh_l0) -> \
 (5, 2, 4), (1, 2, 4)  # 1.layer
   %13, %14 = gru(%7, None, 1.layer.weight_ih_l1, 1.layer.weight_hh_l1, 1.layer.bias_ih_l1, 1.layer.bias_hh_l1) -> \

@@ -25,7 +25,7 @@ def record(
     recorder = Recorder(on_shapes, lenient)
     if hasattr(function, "named_modules"):
         recorder.enter(function, "")
-    places = [recorder.computed(x) for x in inputs]
+    places = [recorder.new(x) for x in inputs]
     with recording(recorder), no_grad():
         outputs = recorder.refs(function(*inputs))
     parts = recorder.calls, recorder.values, recorder.held, recorder.names, recorder.visits

@@ -110,6 +110,7 @@ class Op(Generic[P]):
         every = inspect.signature(normalise).parameters.values()
         self._parameters = [p for p in every if p.kind is p.POSITIONAL_OR_KEYWORD]
         self._names = frozenset(p.name for p in self._parameters)
+        self.arguments = [p.name for p in self._parameters]  # arrays first
         self._read = [p.name not in unread for p in self._parameters]
 
     def __repr__(self) -> str:
