@@ -11,8 +11,8 @@ from fastnn.graph.costs import Named
 from fastnn.graph.graph import Call, Graph, attributes_for
 from fastnn.ops.op import Shape
 
-# Of forward, input gradient and weight gradient; of the arrays by the names of arguments, attributes, first output.
-Rule = Callable[[Named, dict[str, Any], Shape], tuple[str, str, str]]
+# Of forward, input gradient and weight gradient, or one for all; of the arrays by the names of arguments, attributes, first output.
+Rule = Callable[[Named, dict[str, Any], Shape], tuple[str, ...]]
 
 
 def _flat(shape: Shape) -> Shape:
@@ -42,8 +42,8 @@ def _conv_transpose(given: Named, options: dict[str, Any], y: Shape) -> tuple[st
     return dx, forward, dw
 
 
-def _gemm(given: Named, options: dict[str, Any], y: Shape) -> tuple[str, str, str]:
-    return "gemm", "gemm", "gemm"
+def _gemm(given: Named, options: dict[str, Any], y: Shape) -> tuple[str, ...]:
+    return ("gemm",)
 
 
 RULES: dict[str, Rule] = {
@@ -67,7 +67,7 @@ NONE: dict[str, str] = {name: f"one way to compute it: {reason}" for name, reaso
 
 
 def algorithms(graph: Graph, call: Call) -> tuple[str, ...]:
-    """Of forward, input gradient and weight gradient; () where there is one way."""
+    """Of forward, input gradient and weight gradient, or one for all; () where there is but one way."""
     rule = RULES.get(call.op.name)
     if rule is None:
         return ()

@@ -181,7 +181,8 @@ class _Measured:
         return () if first is None else self._graph.values[first].shape
 
     def _of_op(self, call: Call) -> OpCost:
-        arrays, ways = self._arrays(call), algorithms(self._graph, call) or ("", "", "")
+        arrays, ways = self._arrays(call), algorithms(self._graph, call) or ("",)
+        ways = ways * 3 if len(ways) == 1 else ways
         flops, values = 2.0 * multiply_adds(self._graph, call), self._size(call.inputs) + self._size(call.outputs)
         nothing = [False] * len(arrays)
 
