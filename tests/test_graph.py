@@ -38,15 +38,15 @@ def test_verify_finds_what_is_wrong():
         "nothing before it has made": {"calls": rest},
         "which exist already": {"calls": [first, *graph.calls]},
         "are not plain data": {"calls": [first._replace(attributes={**first.attributes, "groups": np.ones(1)}), *rest]},
-        "but the graph says": {"values": [*graph.values[:-1], Value((2, 4), "float32")]},
-        "Value.shape=.2, 3., dtype='float32'.. but the graph says": {
+        r"but the graph says \[Value\(shape=\(2, 4\)": {"values": [*graph.values[:-1], Value((2, 4), "float32")]},
+        r"dtype='float32'\)\], but the graph says \[Value\(shape=\(2, 3\), dtype='int64": {
             "values": [*graph.values[:-1], Value((2, 3), "int64")]
         },
-        "outputs .99. are made by nothing": {"outputs": Ref(99)},
+        r"outputs \[99\] are made by nothing": {"outputs": Ref(99)},
         "conv2d: x": {"calls": [first._replace(inputs=(first.inputs[0], first.inputs[0], None)), *rest]},
     }
     for message, changes in wrong.items():
-        with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        with pytest.raises(ValueError, match=message):
             tampered(graph, **changes).verify()
 
 

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from cases import CASES
-from models import LAYERS, First, assert_same_output, plain, small_model
+from models import LAYERS, First, plain, small_model
 from streams import single_options
 from toys import Characters, tiny_cnn
 
@@ -76,7 +76,8 @@ MODELS = {
     },
     "bidirectional": (lambda: nn.LSTM(3, 4, 2, bidirectional=True), draw((5, 2, 3))),
     "with state": (
-        lambda: (lambda gru: lambda x, h: gru(x, h))(nn.GRU(3, 4, batch_first=True)), draw((2, 5, 3), (1, 2, 4))
+        lambda: (lambda gru: lambda x, h: gru(x, h))(nn.GRU(3, 4, batch_first=True)),
+        draw((2, 5, 3), (1, 2, 4)),
     ),
     "one sequence": (lambda: nn.RNN(3, 4), draw((5, 3))),
     "function": (lambda: lambda x, y: (F.relu(x @ y), F.softmax(x - 1, dim=0), 2 / (abs(y) + 1)), draw((3, 4), (4, 2))),
@@ -227,7 +228,9 @@ def test_ops_on_constants_are_computed():
 
 def test_text(rng):
     model, inputs = made("first", rng)
-    assert str(fnn.trace(model, *inputs)).splitlines() == """\
+    assert (
+        str(fnn.trace(model, *inputs)).splitlines()
+        == """\
 graph(x0: int64 (5*, 2*)):
   %2 = embedding(x0, 0.weight, padding_idx=None) -> (5, 2, 3)  # 0
   %7, %8 = gru(%2, None, 1.layer.weight_ih_l0, 1.layer.weight_hh_l0, 1.layer.bias_ih_l0, 1.layer.bias_hh_l0) -> \
@@ -237,6 +240,7 @@ graph(x0: int64 (5*, 2*)):
   %15 = concatenate(%8, %14, dim=0) -> (2, 2, 4)  # 1.layer
   %18 = linear(%13, 2.weight, 2.bias) -> (5, 2, 2)  # 2
   return %18""".splitlines()
+    )
 
 
 def line_of(function):
@@ -356,7 +360,7 @@ def test_views_behind_the_recorders_back():
 def test_ragged_lists(rng):
     parts = [rng.standard_normal((n, 3)).astype(np.float32) for n in (2, 5, 1)]
     model = nn.LSTM(3, 4, 2, bidirectional=True)
-    with pytest.raises(ValueError, match="trace: input 0 is a list of arrays, .* ragged sequences"):
+    with pytest.raises(ValueError, match=r"trace: input 0 is a list of arrays, .* ragged sequences"):
         fnn.trace(model, parts)
     graph = fnn.trace(lambda *xs: model(list(xs)), *[x.shape for x in parts])
     same(graph(*parts), model(parts))
@@ -370,7 +374,7 @@ def test_lengths_of_padded_sequences(rng):
     graph.verify()
     for lengths in ([5, 2, 3, 1], [1, 1, 4, 2], [2, 2, 2, 2]):
         same(graph(x, np.array(lengths)), model(x, lengths=lengths))
-    with pytest.raises(fnn.TraceError, match="depends|the sum of the values in lengths"):
+    with pytest.raises(fnn.TraceError, match="the sum of the values in lengths"):
         fnn.trace(lambda x, n: model(x, lengths=n), (5, 4, 3), Value((4,), "int64"))
 
 

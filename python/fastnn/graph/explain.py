@@ -116,9 +116,7 @@ class Explanation(tuple[LayerCost, ...]):
             names = ", ".join(dict.fromkeys([w.algorithm for w in ways if w and w.algorithm]))
             flops = f"{cost.forward.flops / 1e6:.1f}" if cost.forward.flops else ""
             label = f"{cost.scope} ({cost.op})".lstrip()
-            rows.append(
-                (label, _x(cost.input), _x(cost.output), names, flops, *times[0], *times[1], *times[2])
-            )
+            rows.append((label, _x(cost.input), _x(cost.output), names, flops, *times[0], *times[1], *times[2]))
         return _aligned(rows)
 
 
@@ -203,7 +201,8 @@ class _Measured:
 
     def of_layer(self, visit: Visit) -> LayerCost:
         """One call of a layer: all its calls together."""
-        calls, ops = [part[visit.calls.start : visit.calls.stop] for part in (self._graph.calls, self.ops)]
+        at = slice(visit.calls.start, visit.calls.stop)
+        calls, ops = self._graph.calls[at], self.ops[at]
         main = max(calls, key=lambda call: multiply_adds(self._graph, call), default=None)
         ways = () if main is None else algorithms(self._graph, main)
         flops = 2.0 * sum([multiply_adds(self._graph, call) for call in calls])

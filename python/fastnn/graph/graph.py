@@ -182,9 +182,7 @@ class Graph:
         return self.names.get(value, f"%{value}")
 
     def __str__(self) -> str:
-        given = ", ".join(
-            f"x{i}: {self.values[v].dtype} {self.shape_text(v)}" for i, v in enumerate(self.inputs)
-        )
+        given = ", ".join(f"x{i}: {self.values[v].dtype} {self.shape_text(v)}" for i, v in enumerate(self.inputs))
         lines = [f"graph({given}):"]
         for call in self.calls:
             inputs = [self.label(value) for value in call.inputs]
@@ -239,9 +237,10 @@ def read(call: Call, found: Mapping[int, Any]) -> list[Any]:
 
 def _as_read(value: Any, dtype: str | None) -> Any:
     """Integers C-contiguous, as arrays.as_indices gives them."""
-    if value is None or (value.dtype == dtype and value.dtype.kind == "f"):
+    if value is None or dtype is None or (value.dtype == dtype and value.dtype.kind == "f"):
         return value
-    return np.require(value._array if isinstance(value, Tensor) else value, dtype, None if dtype == "float32" else "CA")
+    array = value._array if isinstance(value, Tensor) else value
+    return np.require(array, np.dtype(dtype), [] if dtype == "float32" else ["C", "A"])
 
 
 def attributes_for(attributes: dict[str, Any], sizes: list[Shape]) -> dict[str, Any]:

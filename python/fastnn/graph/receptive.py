@@ -52,7 +52,9 @@ def _adaptive(fields: Sequence[Fields | None], shapes: Sequence[Any], options: A
     sizes = list(zip(shapes[0][2:], y[2:], strict=True))
     if any([not out for _, out in sizes]):
         return None
-    return _windows(fields[0], [-(-n // out) for n, out in sizes], tuple([n // out for n, out in sizes]), (1,) * len(sizes))
+    return _windows(
+        fields[0], [-(-n // out) for n, out in sizes], tuple([n // out for n, out in sizes]), (1,) * len(sizes)
+    )
 
 
 def _transposed(fields: Sequence[Fields | None], shapes: Sequence[Any], options: Any, y: Shape) -> Fields | None:
@@ -119,9 +121,7 @@ NONE: dict[str, str] = {
         + ("min_at", "mse_loss", "rnn", "std", "sum", "var"),
         _WHOLE,
     ),
-    **dict.fromkeys(
-        ("crf_lengths", "embedding", "gru_cell", "linear", "lstm_cell", "packing", "rnn_cell"), _NO_SPACE
-    ),
+    **dict.fromkeys(("crf_lengths", "embedding", "gru_cell", "linear", "lstm_cell", "packing", "rnn_cell"), _NO_SPACE),
 }
 
 

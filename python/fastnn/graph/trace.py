@@ -54,7 +54,7 @@ def _value(x: Any, i: int) -> Value | Any:
 
 def tensors_of(inputs: Sequence[Any]) -> tuple[list[Tensor], bool]:
     """Tensors for the inputs of a trace, and whether they are shapes alone."""
-    values = [_value(x, i) for i, x in enumerate(inputs)]
+    values: list[Any] = [_value(x, i) for i, x in enumerate(inputs)]
     on_shapes = any([isinstance(value, Value) for value in values])
     if on_shapes:
         values = [blank(value.shape, np.dtype(value.dtype)) for value in values]

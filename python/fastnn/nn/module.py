@@ -9,13 +9,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from fastnn.arrays import positive_int
+from fastnn.graph.summary import Summary
 from fastnn.nn import mode as modes
 from fastnn.nn import state
 from fastnn.nn.attributes import Attributes, check_collections
 from fastnn.nn.predict import predict
 from fastnn.nn.seen import seen
 from fastnn.nn.state import LoadResult
-from fastnn.nn.summary import Summary, summary
+from fastnn.nn.summary import summary
 from fastnn.nn.tree import Array, joined, layers, once, own_buffers, own_parameters, own_state, walk
 from fastnn.tape import mode as tape
 from fastnn.tape import no_grad

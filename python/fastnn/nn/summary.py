@@ -21,9 +21,7 @@ def summary(model: Module, input_shape: Any) -> Summary:
     """See Module.summary; the caller sets the mode."""
     shapes = [(1, *shape) for shape in as_shapes(input_shape, "summary", "of one sample")]
     try:
-        graph, _ = run(
-            model, shapes, lambda s: Value(s, "float32"), lambda _, s: Value(s, "int64"), lenient=False
-        )
+        graph, _ = run(model, shapes, lambda s: Value(s, "float32"), lambda _, s: Value(s, "int64"), lenient=False)
     except (DependsOnValues, TraceError):  # it looks at values: then zeros
         graph, _ = run(model, shapes, lambda s: np.zeros(s, np.float32), lambda _, s: np.zeros(s, int))
     called = {visit.name for visit in graph.visits}

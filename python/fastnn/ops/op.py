@@ -204,7 +204,11 @@ class Op(Generic[P]):
                     if not value._exposed:
                         continue
             elif not isinstance(value, np.ndarray):
-                if attributes is not None or type(value) in _NO_MEMORY or not (hasattr(value, "__array__") or isinstance(value, memoryview)):
+                if (
+                    attributes is not None
+                    or type(value) in _NO_MEMORY
+                    or not (hasattr(value, "__array__") or isinstance(value, memoryview))
+                ):
                     continue
                 given[i] = as_array(value, self.name, self._parameters[i].name if i < places else f"argument {i}")
             if i < places and not self._read[i]:
