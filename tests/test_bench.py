@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fastnn import bench, cli, nn
+from fastnn import nn
+from fastnn.tools import bench, cli
 
 ROOM = Path(__file__).parent.parent / "bench"
 

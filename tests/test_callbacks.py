@@ -9,8 +9,8 @@ from toys import bars, one_thread, tiny_cnn, weights  # noqa: F401
 import fastnn as fnn
 from fastnn import nn, schedules
 from fastnn.callbacks import Callback, Checkpoint, EarlyStopping, LearningRate
-from fastnn.checkpoint import load
-from fastnn.hooks import HOOKS
+from fastnn.files.checkpoint import load
+from fastnn.training.hooks import HOOKS
 
 
 def test_hooks_in_order():

@@ -9,8 +9,10 @@ import pytest
 from models import assert_same_state, small_model
 
 import fastnn as fnn
-from fastnn import architecture, checkpoint, nn
-from fastnn.checkpoint import CheckpointError
+from fastnn import nn
+from fastnn.files import checkpoint
+from fastnn.files import description as architecture
+from fastnn.files.checkpoint import CheckpointError
 from fastnn.random import generator
 
 CASES = {

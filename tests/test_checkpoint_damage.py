@@ -14,8 +14,9 @@ import safetensors.numpy
 from models import assert_same_state, small_model
 
 import fastnn as fnn
-from fastnn import architecture, checkpoint
-from fastnn.checkpoint import CheckpointError
+from fastnn.files import checkpoint
+from fastnn.files import description as architecture
+from fastnn.files.checkpoint import CheckpointError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from toys import one_thread  # noqa: F401
 
 import fastnn as fnn
 from fastnn import nn
-from fastnn.classes import Rule, reading
+from fastnn.training.classes import Rule, reading
 
 METRICS = ["accuracy", "perplexity"]
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from fastnn import _core, cli, versions
+from fastnn import _core
+from fastnn.runtime import report as versions
+from fastnn.tools import cli
 
 
 def test_info(capsys):

@@ -11,7 +11,7 @@ from models import LAYERS, assert_same_output, assert_same_state, small_model
 
 import fastnn as fnn
 from fastnn import nn
-from fastnn.architecture import layer_classes
+from fastnn.files.description import layer_classes
 
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda model: pickle.loads(pickle.dumps(model))}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastnn import cli, data, datasets, demo
+from fastnn import data, datasets
+from fastnn.tools import cli, demo
 
 pytest.importorskip("matplotlib")
 

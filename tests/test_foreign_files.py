@@ -12,7 +12,7 @@ import pytest
 
 import fastnn as fnn
 from fastnn import nn
-from fastnn.checkpoint import CheckpointError
+from fastnn.files.checkpoint import CheckpointError
 
 READERS = (fnn.load, fnn.load_state, fnn.load_metadata)
 

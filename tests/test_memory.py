@@ -122,7 +122,7 @@ STEPS = """
 import resource, sys
 import numpy as np
 import fastnn as fnn
-from fastnn.demo import lenet5
+from fastnn.tools.demo import lenet5
 
 batch, threads = int(sys.argv[1]), int(sys.argv[2])
 model = lenet5()

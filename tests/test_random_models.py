@@ -11,7 +11,7 @@ from models import First, assert_same_output, assert_same_state
 
 import fastnn as fnn
 from fastnn import nn
-from fastnn.architecture import layer_classes
+from fastnn.files.description import layer_classes
 from fastnn.nn.mode import evaluation
 from fastnn.nn.tree import by_holder, entries
 

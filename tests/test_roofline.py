@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fastnn import _core
-from fastnn.bench import copy_bandwidth, fma_peak
+from fastnn.tools.bench import copy_bandwidth, fma_peak
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 65535, 65536, 65537, 200_003])

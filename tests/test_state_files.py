@@ -13,8 +13,9 @@ import safetensors.numpy
 from models import assert_same_state, small_model
 
 import fastnn as fnn
-from fastnn import checkpoint, nn, optim
-from fastnn.checkpoint import CheckpointError
+from fastnn import nn, optim
+from fastnn.files import checkpoint
+from fastnn.files.checkpoint import CheckpointError
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from training import MODELS, train
 
 import fastnn as fnn
 from fastnn import nn
-from fastnn.threads import default_num_threads
+from fastnn.runtime.threads import default_num_threads
 
 
 def _in_threads(count, work):

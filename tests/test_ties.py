@@ -12,8 +12,10 @@ import safetensors.numpy
 from models import assert_same_state
 
 import fastnn as fnn
-from fastnn import architecture, checkpoint, nn
-from fastnn.checkpoint import CheckpointError
+from fastnn import nn
+from fastnn.files import checkpoint
+from fastnn.files import description as architecture
+from fastnn.files.checkpoint import CheckpointError
 from fastnn.nn.tree import by_holder, entries
 
 

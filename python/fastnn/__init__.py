@@ -2,16 +2,16 @@
 
 from fastnn import _core as _core
 from fastnn import callbacks, data, datasets, losses, metrics, nn, ops, optim, schedules
-from fastnn.algorithms import get_conv_algorithm, set_conv_algorithm
-from fastnn.checkpoint import CheckpointError, load, load_metadata, load_state, save
 from fastnn.explain import Explanation, explain
+from fastnn.files.checkpoint import CheckpointError, load, load_metadata, load_state, save
 from fastnn.nn.recurrent.streaming import Stream
 from fastnn.random import get_rng_state, manual_seed, set_rng_state
+from fastnn.runtime.report import show_versions
+from fastnn.runtime.settings import get_conv_algorithm, set_conv_algorithm
+from fastnn.runtime.threads import default_num_threads, get_num_threads, set_num_threads, threads
 from fastnn.tape import is_grad_enabled, no_grad
 from fastnn.tensor import Parameter, Tensor
-from fastnn.threads import default_num_threads, get_num_threads, set_num_threads, threads
-from fastnn.train import evaluate, fit
-from fastnn.versions import show_versions
+from fastnn.training.fit import evaluate, fit
 
 __version__: str = _core.__version__
 

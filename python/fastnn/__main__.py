@@ -1,4 +1,4 @@
-from fastnn.cli import main
+from fastnn.tools.cli import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastnn.nn.module import Module
 from fastnn.optim import Optimizer
-from fastnn.spelling import meant
+from fastnn.training.spelling import meant
 
 __all__ = ["Callback", "Checkpoint", "EarlyStopping", "LearningRate", "Run"]
 
@@ -196,9 +196,9 @@ class Checkpoint(Monitor):
 
     def on_epoch_end(self, run: Run) -> None:
         if not self.monitor or self.improved(run):
-            from fastnn import checkpoint  # only what saves needs it
+            from fastnn.files.checkpoint import save  # only what saves needs it
 
-            checkpoint.save(run.model, self.path)
+            save(run.model, self.path)
 
 
 class LearningRate(Callback):

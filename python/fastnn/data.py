@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from fastnn import random
 from fastnn.arrays import as_indices, positive_int
-from fastnn.samples import Part, as_part, axis_of, check_counts, cut, taken
-from fastnn.vocabulary import Vocabulary
+from fastnn.training.samples import Part, as_part, axis_of, check_counts, cut, taken
+from fastnn.training.vocabulary import Vocabulary
 
 Indices = npt.NDArray[np.int64]
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core, nn
-from fastnn.bench import copy_bandwidth, fma_peak
 from fastnn.nn.inputs import Shape, as_shapes, run, shape_of
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.watch import Call
 from fastnn.ops.checks import padding_sides
 from fastnn.tape import no_grad
+from fastnn.tools.bench import copy_bandwidth, fma_peak
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn import ops
-from fastnn.classes import Rule, reading
-from fastnn.nests import described
 from fastnn.nn.loss import CrossEntropyLoss, CTCLoss, MSELoss
 from fastnn.ops.cross_entropy import cross_entropy
 from fastnn.ops.ctc import ctc_loss
 from fastnn.ops.mse_loss import mse_loss
-from fastnn.spelling import meant
 from fastnn.tensor import Tensor
+from fastnn.training.classes import Rule, reading
+from fastnn.training.nests import described
+from fastnn.training.spelling import meant
 
 __all__ = ["LOSSES", "cross_entropy", "ctc_loss", "get", "mse_loss"]
 

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.classes import Rule, labels
 from fastnn.losses import aligned, class_loss, fitted
-from fastnn.nests import described
 from fastnn.nn.loss import CrossEntropyLoss
-from fastnn.spelling import meant
+from fastnn.training.classes import Rule, labels
+from fastnn.training.nests import described
+from fastnn.training.spelling import meant
 
 Array = npt.NDArray[Any]
 

@@ -1,4 +1,4 @@
-"""What recurrent layers were called with, noted for whoever listens in this thread; see fastnn.batch_axis."""
+"""What recurrent layers were called with, noted for whoever listens in this thread; see fastnn.training.batch_axis."""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.batch_axis import Measured, check_not_time, measure
-from fastnn.joining import following, joinable, put, room_for
-from fastnn.nests import leaves, plain
-from fastnn.samples import Part, Samples, as_parts, axis_of, check_axis, cut
+from fastnn.training.batch_axis import Measured, check_not_time, measure
+from fastnn.training.joining import following, joinable, put, room_for
+from fastnn.training.nests import leaves, plain
+from fastnn.training.samples import Part, Samples, as_parts, axis_of, check_axis, cut
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module

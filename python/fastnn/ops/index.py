@@ -172,6 +172,8 @@ def _run(x: FloatArray, *arrays: Array, need: Sequence[bool], key: Sequence[Part
 
 def _places(array: Any) -> Array:
     """An array of a key: integers or bool."""
+    if type(array) is np.ndarray and array.dtype.kind in "iub":
+        return array
     places = as_array(array, "index", "key")
     if places.dtype.kind not in "iub":
         if places.size or isinstance(array, np.ndarray):
@@ -180,7 +182,7 @@ def _places(array: Any) -> Array:
     return places
 
 
-@op(shape=_shape, run=_run, outputs=kept, refuses=True)
+@op(shape=_shape, run=_run, outputs=kept, unread=("arrays",))
 def _index(x: Any, *arrays: Any, key: tuple[Part, ...]) -> Normal:
     """index, the arrays of the key apart from what is plain in it."""
     return (as_numbers(x, "index", "x"), *[_places(array) for array in arrays]), {"key": key}

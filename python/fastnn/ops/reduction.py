@@ -109,7 +109,7 @@ def _sum_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Result
     return y.reshape(r.y_shape), lambda dy: (r.spread(dy),)
 
 
-@op(shape=partial(reduced, "sum"), run=_sum_run, refuses=True)
+@op(shape=partial(reduced, "sum"), run=_sum_run)
 def sum(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Normal:
     """Sum over ``dim``, or ``axis`` (an int, several, or None for all), added in float64.
 
@@ -129,7 +129,7 @@ def _mean_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Resul
     return y.reshape(r.y_shape), lambda dy: (r.spread(dy / length),)
 
 
-@op(shape=partial(reduced, "mean"), run=_mean_run, refuses=True)
+@op(shape=partial(reduced, "mean"), run=_mean_run)
 def mean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Normal:
     """Mean over ``dim``, or ``axis``, as sum; nan over no elements.
 
@@ -187,7 +187,7 @@ def _spread(
     return (as_float32(x, name, "x"),), {**attributes, "correction": plain}
 
 
-@op(shape=partial(reduced, "var"), run=_spread_run("var", root=False), refuses=True)
+@op(shape=partial(reduced, "var"), run=_spread_run("var", root=False))
 def var(
     x: Any,
     dim: Any = None,
@@ -212,7 +212,7 @@ def var(
     return _spread("var", x, dim, correction, keepdim, axis, keepdims, ddof, unbiased)
 
 
-@op(shape=partial(reduced, "std"), run=_spread_run("std", root=True), refuses=True)
+@op(shape=partial(reduced, "std"), run=_spread_run("std", root=True))
 def std(
     x: Any,
     dim: Any = None,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fastnn import _core
-from fastnn.threads import get_num_threads
+from fastnn.runtime.threads import get_num_threads
 
 _OPENMP = re.compile(r"lib(gomp|i?omp5?)\b[^/]*\.so[^/]*$")
 

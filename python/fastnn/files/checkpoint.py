@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import _core
-from fastnn.architecture import NotRebuildable, build, describe, has_ties
-from fastnn.files import write_atomically
-from fastnn.foreign import described
+from fastnn.files.atomic import write_atomically
+from fastnn.files.description import NotRebuildable, build, describe, has_ties
+from fastnn.files.foreign import described
+from fastnn.files.skeleton import is_flat, put_together, take_apart
 from fastnn.nn.module import Module
 from fastnn.nn.state import plain_array
-from fastnn.optimizer import Optimizer
-from fastnn.skeleton import is_flat, put_together, take_apart
+from fastnn.optim.optimizer import Optimizer
 
 State = dict[str, npt.NDArray[Any]]
 Path = str | os.PathLike[str]

@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastnn import _core, optimizer_state
+from fastnn import _core
 from fastnn.arrays import FloatArray
+from fastnn.optim import state as optimizer_state
 from fastnn.tensor import Tensor
 from fastnn.writes import note_write, span
 

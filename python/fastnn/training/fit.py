@@ -12,14 +12,14 @@ import numpy.typing as npt
 from fastnn import random
 from fastnn.arrays import positive_int
 from fastnn.callbacks import Run
-from fastnn.fit_checks import Settings, steps_of, warn_untrained
-from fastnn.hooks import notify
 from fastnn.nn.module import Module
 from fastnn.nn.utils import clip_grad_norm_
 from fastnn.optim import Optimizer
-from fastnn.samples import count_of
-from fastnn.task import Task
-from fastnn.trial import call, number
+from fastnn.training.checks import Settings, steps_of, warn_untrained
+from fastnn.training.hooks import notify
+from fastnn.training.samples import count_of
+from fastnn.training.task import Task
+from fastnn.training.trial import call, number
 
 __all__ = ["evaluate", "fit"]
 

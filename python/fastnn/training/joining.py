@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.nests import leaves
+from fastnn.training.nests import leaves
 
 LIST = "list"  # in place of an axis: one element per sample
 

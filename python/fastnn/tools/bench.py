@@ -17,9 +17,9 @@ import numpy as np
 
 from fastnn import _core, nn
 from fastnn.arrays import FloatArray, channels_last
+from fastnn.runtime.threads import get_num_threads
 from fastnn.tape import no_grad
 from fastnn.tensor import Tensor
-from fastnn.threads import get_num_threads
 
 Run = Callable[[], Any]
 

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastnn.classes import Rule
 from fastnn.losses import Loss, aligned
 from fastnn.metrics import Metric, of_all
-from fastnn.nests import mapped, plain
-from fastnn.samples import axis_of
+from fastnn.training.classes import Rule
+from fastnn.training.nests import mapped, plain
+from fastnn.training.samples import axis_of
 
 
 class Kept(NamedTuple):

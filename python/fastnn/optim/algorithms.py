@@ -1,4 +1,4 @@
-"""Optimizers: torch.optim's names, arguments and formulas."""
+"""SGD, Adam and AdamW: their options and formulas; the sweep over memory is the kernel's."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from fastnn import _core
-from fastnn.optimizer import Optimizer, Range
-
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+from fastnn.optim.optimizer import Optimizer, Range
 
 
 class SGD(Optimizer):

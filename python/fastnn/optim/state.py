@@ -10,7 +10,7 @@ import numpy as np
 from fastnn.arrays import FloatArray, as_float32
 
 if TYPE_CHECKING:
-    from fastnn.optimizer import Optimizer
+    from fastnn.optim.optimizer import Optimizer
 
 # Options of torch's optimizers that say how they compute and not what, and what its schedulers write.
 _HOW = {"capturable", "differentiable", "foreach", "fused", "initial_lr", "param_names", "params"}

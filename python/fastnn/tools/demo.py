@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastnn import checkpoint, data, datasets, losses, nn, ops, optim, random, schedules, viz
+from fastnn import data, datasets, losses, nn, ops, optim, random, schedules, viz
 from fastnn.arrays import FloatArray
 from fastnn.callbacks import Callback, LearningRate, Run
+from fastnn.files import checkpoint
 from fastnn.nn.utils import clip_grad_norm_
+from fastnn.runtime.threads import get_num_threads
 from fastnn.tape import no_grad
-from fastnn.threads import get_num_threads
-from fastnn.train import fit
+from fastnn.training.fit import fit
 
 ACCURACY = 0.97  # of the digits held out; less is a failure
 

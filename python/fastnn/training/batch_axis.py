@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastnn import random
-from fastnn.joining import following
-from fastnn.nests import plain
 from fastnn.nn.listen import Heard, listening
 from fastnn.nn.mode import evaluation
-from fastnn.samples import Samples
 from fastnn.tape import no_grad
+from fastnn.training.joining import following
+from fastnn.training.nests import plain
+from fastnn.training.samples import Samples
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module

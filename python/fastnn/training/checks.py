@@ -11,18 +11,18 @@ import numpy as np
 from fastnn import random
 from fastnn.arrays import positive_int
 from fastnn.callbacks import Run
-from fastnn.classes import Rule
 from fastnn.data import Batches
-from fastnn.hooks import as_callbacks
 from fastnn.losses import Loss
-from fastnn.means import nothing_counts
 from fastnn.nn.module import Module
 from fastnn.optim import Adam, Optimizer
-from fastnn.progress import progress_callback
-from fastnn.samples import Samples
+from fastnn.training.classes import Rule
+from fastnn.training.hooks import as_callbacks
+from fastnn.training.means import nothing_counts
+from fastnn.training.progress import progress_callback
+from fastnn.training.samples import Samples
 
 if TYPE_CHECKING:
-    from fastnn.task import Task
+    from fastnn.training.task import Task
 
 
 def _flag(value: Any, name: str) -> bool:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from fastnn import _core
-from fastnn.threads import set_num_threads
+from fastnn.runtime.threads import set_num_threads
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,14 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except ValueError as error:
             parser.error(str(error))
     if options.command == "info":
-        from fastnn.versions import show_versions
+        from fastnn.runtime.report import show_versions
 
         show_versions()
         return 0
     if options.command == "demo":
-        from fastnn.demo import run_demo
+        from fastnn.tools.demo import run_demo
 
         return run_demo(options.out, options.seed)
-    from fastnn.bench import run_bench
+    from fastnn.tools.bench import run_bench
 
     return run_bench(options.seconds)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from fastnn import random
-from fastnn.batch_axis import quietly, stand_in
 from fastnn.losses import Loss
-from fastnn.means import Means, joined
 from fastnn.metrics import of_all
-from fastnn.nests import described
 from fastnn.nn.module import Module
 from fastnn.nn.normalization import _BatchNorm
-from fastnn.samples import Samples, taken
 from fastnn.tensor import Tensor
+from fastnn.training.batch_axis import quietly, stand_in
+from fastnn.training.means import Means, joined
+from fastnn.training.nests import described
+from fastnn.training.samples import Samples, taken
 
 
 def number(loss: Any, op: str, tensor: bool = False) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from fastnn.callbacks import Callback, LearningRate, Monitor, Run
-from fastnn.spelling import meant
+from fastnn.training.spelling import meant
 
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn import batch_axis as axes_of
 from fastnn import losses
 from fastnn import metrics as metric
-from fastnn.classes import Rule, class_axis_of
 from fastnn.data import Batches
-from fastnn.fit_checks import check_counts, check_model, training_samples
-from fastnn.means import Means
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
-from fastnn.samples import Samples, check_axis, count_of
 from fastnn.tape import no_grad
-from fastnn.trial import call, number, training_batch, validation_batch
+from fastnn.training import batch_axis as axes_of
+from fastnn.training.checks import check_counts, check_model, training_samples
+from fastnn.training.classes import Rule, class_axis_of
+from fastnn.training.means import Means
+from fastnn.training.samples import Samples, check_axis, count_of
+from fastnn.training.trial import call, number, training_batch, validation_batch
 
 
 class Task:

@@ -1,0 +1,1 @@
+"""What the command line runs; nothing else imports it."""

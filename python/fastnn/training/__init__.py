@@ -1,0 +1,1 @@
+"""The training loop, and what it asks before and after each step."""
