@@ -31,16 +31,36 @@ class Calls:
         self.on_shapes, self.calls, self.unknown = on_shapes, [], []
         self._arrays = [array for array in _flat(list(known)) if isinstance(array, np.ndarray)]
 
-    def record(self, op, inputs, arrays, attributes, outputs):
+    def call(self, op, given, arrays, attributes):
         assert json.loads(json.dumps(attributes)) == json.loads(json.dumps(attributes, default=str)), op
-        for given, array in zip(inputs, arrays, strict=True):
-            source = _array(given)
+        for value, array in zip(given, arrays, strict=True):
+            source = _array(value)
             if array is None or not isinstance(source, np.ndarray) or source.dtype.kind in "iub":
                 continue
             if not any(source is known for known in self._arrays):
                 self.unknown.append((op.name, source.shape))
+        outputs = self._outputs(op, given, arrays, attributes)
         self.calls.append((op, arrays, attributes, outputs))
         self._arrays += [array for array in _flat(outputs) if isinstance(array, np.ndarray)]
+        return outputs
+
+    def _outputs(self, op, given, arrays, attributes):
+        if self.on_shapes:
+            outputs = op.blank(arrays, attributes)
+            several = isinstance(op.shape(*[None if a is None else a.shape for a in arrays], **attributes), list)
+            return tuple(outputs) if several or len(outputs) > 1 else outputs[0]
+        values = [g if isinstance(g, fnn.Tensor) and g._array is a else a for g, a in zip(given, arrays, strict=True)]
+        with recording(None):
+            return op.apply(values, attributes)
+
+    def visit(self, module, args, kwargs):
+        return module.forward(*args, **kwargs)
+
+    def same(self, new, old):
+        pass
+
+    def leave(self, what):
+        pass
 
     def final(self, output):
         """Whether all of a model's output came from a call, or was given."""

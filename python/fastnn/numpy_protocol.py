@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.tape import mode
+from fastnn.tape import mode, values_seen
 
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}  # those that are ops; filled when the ops are imported
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
@@ -65,6 +65,9 @@ LOOKS = frozenset(
     }
 )
 
+# What looks at shapes and dtypes alone.
+SHAPES = frozenset({np.empty_like, np.ndim, np.ones_like, np.result_type, np.shape, np.size, np.zeros_like})
+
 
 def _arrays(value: Any, look: bool = False) -> Any:
     """``value`` with the arrays of Tensors in their place; NumPy may write to them and give views, unless it looks."""
@@ -100,6 +103,7 @@ def _by_op(function: Callable[..., Any], name: str, args: Any, kwargs: Any) -> A
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
+        values_seen(f"np.{name}")
         if mode.recording and _recorded((args, kwargs)):
             unknown = str(error).rpartition(" ")[2]
             raise TypeError(f"np.{name} of a Tensor has no argument {unknown}; use fastnn.ops, or t.detach()") from None
@@ -126,6 +130,7 @@ class NumpyProtocol:
         out = kwargs.get("out")
         if method == "__call__" and ufunc in UFUNCS and not kwargs:
             return UFUNCS[ufunc](*inputs)
+        values_seen(f"np.{ufunc.__name__}")
         look = ufunc in LOOKING_UFUNCS and method == "__call__"
         if mode.recording and not look and _recorded((inputs, kwargs)):
             raise _graph_lost(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
@@ -137,6 +142,8 @@ class NumpyProtocol:
         name = function.__name__
         if function in FUNCTIONS and kwargs.get("out") is None:
             return _by_op(function, name, args, kwargs)
+        if function not in SHAPES:
+            values_seen(f"np.{name}")
         look = function in LOOKS
         if mode.recording and not look and _recorded((args, kwargs)):
             raise _graph_lost(name)

@@ -37,6 +37,12 @@ class _Mode(threading.local):
 mode = _Mode()
 
 
+def values_seen(by: str) -> None:
+    """To be said before values of a Tensor are seen, or written, other than by an op: a recorder may refuse that."""
+    if mode.recorder is not None:
+        mode.recorder.leave(by)
+
+
 class no_grad:  # noqa: N801  (the field's name)
     """Records nothing inside: ``with fnn.no_grad(): ...``, or as a decorator. Per thread, may be nested.
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.ops.op import Op
+from fastnn.arrays import as_numbers
+from fastnn.ops.op import DependsOnValues, Op, Shape
 from fastnn.tensor import Tensor
 
-Shape = tuple[int, ...]
 Array = npt.NDArray[Any]
 
 
@@ -39,32 +39,34 @@ class Size(NamedTuple):
 class Call(NamedTuple):
     """One call of an op. ``inputs`` are values, None where the op was given none; ``attributes`` are plain data."""
 
-    op: Op[..., Any]
+    op: Op[Any]
     inputs: tuple[int | None, ...]
+    dtypes: tuple[str | None, ...]  # as which the op reads them
     attributes: dict[str, Any]
     outputs: tuple[int, ...]
     scope: str  # "features.0": the Module it was called in, "" for the outermost
 
 
 class Visit(NamedTuple):
-    """One call of a Module: its name and class, what it was given and returned, and which calls it made."""
+    """One call of a Module: its name, itself, what it was given and returned, and which calls it made."""
 
     name: str
-    layer: str
+    module: Any
     given: Any
     returned: Any
     calls: range
     innermost: bool
 
 
-def mapped(nest: Any, kind: type, function: Callable[[Any], Any]) -> Any:
+def mapped(nest: Any, kind: Any, function: Callable[[Any], Any]) -> Any:
     """``nest`` of tuples, lists and dicts with ``function(leaf)`` for every leaf of that kind."""
     if isinstance(nest, kind):
         return function(nest)
     if isinstance(nest, Mapping):
         return {key: mapped(part, kind, function) for key, part in nest.items()}
-    if type(nest) in (tuple, list):
-        return type(nest)([mapped(part, kind, function) for part in nest])
+    if isinstance(nest, (tuple, list)):
+        parts = [mapped(part, kind, function) for part in nest]
+        return type(nest)(*parts) if hasattr(nest, "_fields") else type(nest)(parts)
     return nest
 
 
@@ -116,27 +118,20 @@ class Graph:
         return dead
 
     def __call__(self, *arrays: Any) -> Any:
-        """What the function returns for these inputs, arrays for arrays and Tensors where any input is one.
+        """What the function returns for these inputs: Tensors where an input or a parameter is one, else arrays.
 
         Raises ValueError for another number of inputs, and where a size differs from the traced one on an axis that is
         not in ``free``; TypeError for integers where floats were traced and the reverse.
         """
         found = self.run(arrays)
-        plain = not any(isinstance(array, Tensor) for array in arrays)
-
-        def given(ref: Ref) -> Any:
-            value = found[ref.value]
-            return value._array if plain and isinstance(value, Tensor) and not value.requires_grad else value
-
-        return mapped(self.outputs, Ref, given)
+        return mapped(self.outputs, Ref, lambda ref: found[ref.value])
 
     def run(self, arrays: Any, keep: bool = False) -> dict[int, Any]:
         """All values by number that are alive after the last call; with ``keep`` all that were computed."""
         found: dict[int, Any] = {**self.held, **dict(zip(self.inputs, self._checked(arrays), strict=True))}
         sizes = [np.shape(found[value]) for value in self.inputs]
         for call, dead in zip(self.calls, self._dead, strict=True):
-            given = [None if value is None else found[value] for value in call.inputs]
-            y = call.op.apply(given, attributes_for(call.attributes, sizes))
+            y = call.op.apply(read(call, found), attributes_for(call.attributes, sizes))
             found.update(zip(call.outputs, y if len(call.outputs) > 1 or isinstance(y, tuple) else (y,), strict=True))
             if not keep:
                 for value in dead:
@@ -150,7 +145,7 @@ class Graph:
 
     def _input(self, i: int, array: Any) -> Any:
         value = self.values[self.inputs[i]]
-        array = array if isinstance(array, (Tensor, np.ndarray)) else np.asarray(array)
+        array = array if isinstance(array, Tensor) else as_numbers(array, "graph", f"input {i}")
         if (array.dtype.kind in "iub") != (value.dtype in ("int64", "bool")):
             raise TypeError(f"graph: input {i} has dtype {array.dtype}, traced with {value.dtype}")
         shape = tuple(array.shape)
@@ -176,7 +171,9 @@ class Graph:
         return self.names.get(value) or (f"x{self.inputs.index(value)}" if value in self.inputs else f"%{value}")
 
     def __str__(self) -> str:
-        given = ", ".join(f"x{i}: {self.values[v].dtype} {self.shape_text(v)}" for i, v in enumerate(self.inputs))
+        given = ", ".join(
+            f"x{i}: {self.values[v].dtype} {self.shape_text(v)}" for i, v in enumerate(self.inputs)
+        )
         lines = [f"graph({given}):"]
         for call in self.calls:
             inputs = [self.label(value) for value in call.inputs]
@@ -212,10 +209,28 @@ class Graph:
     def _verify_shapes(self, where: str, call: Call) -> None:
         sizes = [self.values[value].shape for value in self.inputs]
         given = [None if value is None else self.values[value].shape for value in call.inputs]
-        shapes = call.op.shapes(given, attributes_for(call.attributes, sizes))
-        wanted = [self.values[value].shape for value in call.outputs]
-        if list(shapes) != wanted:
-            raise ValueError(f"{where}: gives {list(shapes)}, but the graph says {wanted}")
+        wanted = [self.values[value] for value in call.outputs]
+        try:
+            shapes = call.op.shapes(given, attributes_for(call.attributes, sizes))
+        except DependsOnValues:
+            return
+        read = [None if n is None else np.empty(0, n) for n in call.dtypes]
+        found = [Value(*each) for each in zip(shapes, map(str, call.op.dtypes(read, len(shapes))), strict=True)]
+        if found != wanted:
+            raise ValueError(f"{where}: gives {found}, but the graph says {wanted}")
+
+
+def read(call: Call, found: Mapping[int, Any]) -> list[Any]:
+    """The values that a call is given, of the dtypes that its op reads."""
+    values = [None if value is None else found[value] for value in call.inputs]
+    return [_as_read(value, dtype) for value, dtype in zip(values, call.dtypes, strict=True)]
+
+
+def _as_read(value: Any, dtype: str | None) -> Any:
+    """Integers C-contiguous, as arrays.as_indices gives them."""
+    if value is None or (value.dtype == dtype and value.dtype.kind == "f"):
+        return value
+    return np.require(value._array if isinstance(value, Tensor) else value, dtype, None if dtype == "float32" else "CA")
 
 
 def attributes_for(attributes: dict[str, Any], sizes: list[Shape]) -> dict[str, Any]:

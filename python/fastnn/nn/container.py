@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from fastnn.nn import watch
 from fastnn.nn.attributes import CHILDREN, check_name, checked
 from fastnn.nn.module import Module
 from fastnn.nn.recurrent import Recurrent
+from fastnn.tape import mode
 
 
 class _Container(Module):
@@ -127,8 +127,8 @@ class _Numbered(_Container):
 
 
 def _joined(module: Module, following: Module) -> Callable[[Any], Any] | None:
-    """Both as one function, unless somebody listens or put a forward of their own on one of them."""
-    if watch.own.listeners or "forward" in vars(module) or "forward" in vars(following):
+    """Both as one function, unless calls are recorded or somebody put a forward of their own on one of them."""
+    if mode.recorder is not None or "forward" in vars(module) or "forward" in vars(following):
         return None
     return module._in_one_pass_with(following)
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from fastnn.arrays import positive_int
 from fastnn.nn import mode as modes
-from fastnn.nn import state, watch
+from fastnn.nn import state
 from fastnn.nn.attributes import Attributes, check_collections
 from fastnn.nn.predict import predict
 from fastnn.nn.seen import seen
 from fastnn.nn.state import LoadResult
 from fastnn.nn.summary import summary
 from fastnn.nn.tree import Array, joined, layers, once, own_buffers, own_parameters, own_state, walk
+from fastnn.tape import mode as tape
 from fastnn.tape import no_grad
 from fastnn.tensor import Parameter
 
@@ -71,8 +72,8 @@ class Module(Attributes):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._sees_tensors:
             args, kwargs = seen(type(self).__name__, args, kwargs)
-        if watch.own.listeners:
-            return watch.call(self, args, kwargs)
+        if tape.recorder is not None:
+            return tape.recorder.visit(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

@@ -13,7 +13,7 @@ from fastnn import writes
 from fastnn.ops.arithmetic import add, div, mul, pow, sub
 from fastnn.ops.op import Op
 from fastnn.ownership import shows_only_itself
-from fastnn.tape import mode, no_grad
+from fastnn.tape import mode, no_grad, values_seen
 from fastnn.tensor import Tensor
 
 
@@ -46,6 +46,7 @@ def _check_shape(x: Any, shape: tuple[int, ...], sign: str) -> None:
 
 def _assign(x: Any, y: Any, sign: str, op: Op[Any]) -> Any:
     """x = op(x, y), as the same object."""
+    values_seen(f"x {sign}= y")
     if not _recorded(x, y):
         with no_grad():
             z = op(x, y)
@@ -94,6 +95,7 @@ class InPlace:
         return _assign(self, other, "**", pow)  # type: ignore[no-any-return]
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        values_seen("x[i] = y")
         if _recorded(self, value):
             raise TypeError(
                 "x[i] = y of a Tensor, or from one, that requires a gradient is not recorded; make x of its parts by "

@@ -20,6 +20,7 @@ from fastnn.ops.pointwise import abs, clamp, exp, log, neg, sqrt
 from fastnn.ops.reduction import mean, std, sum, var
 from fastnn.ops.shape import broadcast_to, flatten, permute, reshape, squeeze, transpose, unsqueeze
 from fastnn.ops.softmax import log_softmax, softmax
+from fastnn.tape import values_seen
 from fastnn.tensor import Tensor, wrapped
 
 BoolArray = Any  # ndarray of bool; a scalar of bool for no dimensions
@@ -40,7 +41,13 @@ def _exact(ufunc: np.ufunc, op: Any, x: Any, y: Any) -> Any:
     for a in arrays:
         if not isinstance(a, (int, np.integer)) and (not isinstance(a, np.ndarray) or a.dtype.kind not in "iub"):
             return op(x, y)
+    values_seen("arithmetic of integers")
     return wrapped(np.asarray(ufunc(*arrays)))
+
+
+def _compared(ufunc: np.ufunc, x: Any, y: Any, written: str) -> BoolArray:
+    values_seen(f"the comparison {written}")
+    return ufunc(x._array, _array(y))
 
 
 class Methods:
@@ -110,22 +117,22 @@ class Methods:
     # Comparisons give plain arrays of bool, so a Tensor is not equal to itself as an object: compare with `is`.
 
     def __eq__(self, other: object) -> BoolArray:
-        return np.equal(self._array, _array(other))
+        return _compared(np.equal, self, other, "x == y")
 
     def __ne__(self, other: object) -> BoolArray:
-        return np.not_equal(self._array, _array(other))
+        return _compared(np.not_equal, self, other, "x != y")
 
     def __lt__(self, other: Any) -> BoolArray:
-        return np.less(self._array, _array(other))
+        return _compared(np.less, self, other, "x < y")
 
     def __le__(self, other: Any) -> BoolArray:
-        return np.less_equal(self._array, _array(other))
+        return _compared(np.less_equal, self, other, "x <= y")
 
     def __gt__(self, other: Any) -> BoolArray:
-        return np.greater(self._array, _array(other))
+        return _compared(np.greater, self, other, "x > y")
 
     def __ge__(self, other: Any) -> BoolArray:
-        return np.greater_equal(self._array, _array(other))
+        return _compared(np.greater_equal, self, other, "x >= y")
 
     __hash__ = object.__hash__
 
@@ -143,26 +150,32 @@ class Methods:
         return iter(unbind(self))
 
     def tolist(self) -> Any:
+        values_seen("tolist()")
         return self._array.tolist()
 
     # A number, where there is one element
 
     def __float__(self) -> float:
+        values_seen("float(x)")
         return float(self._array.item())
 
     def __int__(self) -> int:
+        values_seen("int(x)")
         return int(self._array.item())
 
     def __bool__(self) -> bool:
+        values_seen("bool(x), such as `if x:`,")
         return bool(self._array)
 
     def __format__(self, spec: str) -> str:
+        values_seen("format(x)")
         return format(self._array.item(), spec) if spec else str(self)
 
     # Reductions: by position or dim as torch's, axis and keepdims as NumPy's; see fastnn.ops
 
     def sum(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
         if self._array.dtype.kind in "iub":  # exact, as the op's float32 is not
+            values_seen("the sum of integers")
             axis, keep = options.get("axis", dim), keepdim or options.get("keepdims", False)
             return wrapped(np.asarray(np.sum(self._array, axis=None if axis == () else axis, keepdims=keep)))
         return sum(self, dim, keepdim, **options)
