@@ -65,8 +65,11 @@ def as_float32(x: Any, op: str, name: str) -> FloatArray:
 
 def as_numbers(x: Any, op: str, name: str) -> npt.NDArray[Any]:
     """``x`` as as_float32 has it, but integers and bool as they are: for ops that move elements and compute nothing."""
-    fits = type(x) is np.ndarray and (x.dtype is _FLOAT32 or x.dtype == _FLOAT32 or x.dtype.kind in "iub")
-    if fits and x.flags.aligned:
+    if (
+        type(x) is np.ndarray
+        and x.flags.aligned
+        and (x.dtype is _FLOAT32 or x.dtype == _FLOAT32 or x.dtype.kind in "iub")
+    ):
         return x
     array = as_array(x, op, name)
     if array.dtype.kind in "iub":

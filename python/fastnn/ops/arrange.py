@@ -81,7 +81,7 @@ def flip(x: Any, dims: Any) -> Normal:
 
 def _pad_sides(x: Shape, pad: Shape) -> tuple[list[int], list[int]]:
     """Elements before and after every axis."""
-    if len(pad) % 2 or len(pad) > 2 * len(x) or any(n < 0 for n in pad):
+    if len(pad) % 2 or len(pad) > 2 * len(x) or (pad and min(pad) < 0):
         raise ValueError(f"pad: pad is {pad} for x of shape {x}, expected up to {len(x)} pairs of sizes >= 0")
     before, after = [0] * len(x), [0] * len(x)
     for i in range(len(pad) // 2):

@@ -149,9 +149,9 @@ def _place_shape(name: str, x: Shape, *, axis: int | None, keepdims: bool) -> Sh
     return reduced(name, x, axis=axis, keepdims=keepdims)
 
 
-def _place_run(choose: Callable[..., Any]) -> Callable[..., tuple[IntArray, None]]:
+def _place_run(method: Callable[..., Any]) -> Callable[..., tuple[IntArray, None]]:
     def run(x: FloatArray, *, need: Need, axis: int | None, keepdims: bool) -> tuple[IntArray, None]:
-        return np.asarray(choose(x, axis=axis, keepdims=keepdims)), None
+        return np.asarray(method(x, axis, keepdims=keepdims)), None
 
     return run
 
@@ -163,7 +163,7 @@ def _place(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bool
     return (as_numbers(x, name, "x"),), attributes
 
 
-@look(shape=partial(_place_shape, "argmax"), run=_place_run(np.argmax), outputs="int64")
+@look(shape=partial(_place_shape, "argmax"), run=_place_run(np.ndarray.argmax), outputs="int64")
 def argmax(
     x: Any, dim: int | None = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False
 ) -> Normal:
@@ -176,7 +176,7 @@ def argmax(
     return _place("argmax", x, dim, keepdim, axis, keepdims)
 
 
-@look(shape=partial(_place_shape, "argmin"), run=_place_run(np.argmin), outputs="int64")
+@look(shape=partial(_place_shape, "argmin"), run=_place_run(np.ndarray.argmin), outputs="int64")
 def argmin(
     x: Any, dim: int | None = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False
 ) -> Normal:

@@ -174,7 +174,7 @@ def _places(array: Any) -> Array:
     """An array of a key: integers or bool."""
     if type(array) is np.ndarray and array.dtype.kind in "iub":
         return array
-    places = as_array(array, "index", "key")
+    places = np.array(array) if type(array) is list else as_array(array, "index", "key")
     if places.dtype.kind not in "iub":
         if places.size or isinstance(array, np.ndarray):
             raise IndexError(f"index: an array of the key has dtype {places.dtype}, expected integers or bool")
@@ -188,8 +188,14 @@ def _index(x: Any, *arrays: Any, key: tuple[Part, ...]) -> Normal:
     return (as_numbers(x, "index", "x"), *[_places(array) for array in arrays]), {"key": key}
 
 
-def _bound(value: Any) -> int | None:
-    return None if value is None else operator.index(value)
+_BOUNDS = (int, type(None))
+
+
+def _slice(part: slice) -> tuple[Any, ...]:
+    bounds = part.start, part.stop, part.step
+    if type(bounds[0]) in _BOUNDS and type(bounds[1]) in _BOUNDS and type(bounds[2]) in _BOUNDS:
+        return bounds
+    return tuple([None if bound is None else operator.index(bound) for bound in bounds])
 
 
 def _parts(key: tuple[Any, ...]) -> tuple[list[Part], list[Any]]:
@@ -200,7 +206,7 @@ def _parts(key: tuple[Any, ...]) -> tuple[list[Part], list[Any]]:
         if type(part) is int or part is None:
             plain.append(part)
         elif isinstance(part, slice):
-            plain.append((_bound(part.start), _bound(part.stop), _bound(part.step)))
+            plain.append(_slice(part))
         elif part is Ellipsis:
             plain.append("...")
         elif isinstance(part, (bool, np.bool_)):

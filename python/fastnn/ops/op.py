@@ -117,9 +117,9 @@ class Op(Generic[P]):
         every = list(inspect.signature(normalise).parameters.values())
         self._parameters = [p for p in every if p.kind is p.POSITIONAL_OR_KEYWORD]
         self._names = frozenset(p.name for p in self._parameters)
-        self._unread = frozenset(i for i, p in enumerate(self._parameters) if p.name in unread)
         rest = any(p.kind is p.VAR_POSITIONAL and p.name in unread for p in every)
-        self._rest_unread = len(self._parameters) if rest else sys.maxsize
+        places = [i for i, p in enumerate(self._parameters) if p.name in unread]
+        self._unread = range(len(self._parameters), sys.maxsize) if rest else frozenset(places)
 
     def __repr__(self) -> str:
         return f"<op {self.name}{inspect.signature(self.normalise)}>"
@@ -141,7 +141,7 @@ class Op(Generic[P]):
         else:
             arrays, attributes = self.normalise(*given, **options)
             return self.compute(arrays, [False] * len(arrays), attributes)[0]
-        given, taped = list(given), mode.recording
+        given, need, taped = list(given), [False] * len(given), mode.recording
         edges: list[Edge | None] | None = None
         reached: list[int] | None = None  # arguments that the user can reach and a gradient may need
         for i, value in enumerate(given):
@@ -150,6 +150,7 @@ class Op(Generic[P]):
                 if not taped:
                     continue
                 if value.requires_grad:
+                    need[i] = True
                     if edges is None:
                         edges = [None] * len(given)
                     edges[i] = value if value._node is None else (value._node, value._index)
@@ -159,18 +160,20 @@ class Op(Generic[P]):
                 if type(value) in _NO_MEMORY or not (hasattr(value, "__array__") or isinstance(value, memoryview)):
                     continue
                 given[i] = as_array(value, self.name, self._name_of(i))
-            if i in self._unread or i >= self._rest_unread:
+            if i in self._unread:
                 continue
             if reached is None:
                 reached = [i]
             else:
                 reached.append(i)
         arrays, attributes = self.normalise(*given, **options)
-        need = [False] * len(arrays)
-        if edges is not None:
-            for i, edge in enumerate(edges[: len(need)]):
-                need[i] = edge is not None
-        y, backward = self.compute(arrays, need, attributes)
+        if len(need) != len(arrays):
+            need = (need + [False] * len(arrays))[: len(arrays)]
+        try:  # compute, without the call
+            y, backward = self.run(*arrays, need=need, **attributes)
+        except REFUSALS:
+            self._explain(arrays, attributes)
+            raise
         if edges is None or backward is None:
             return tuple([computed(part, None, 0) for part in y]) if type(y) is tuple else computed(y, None, 0)
         several = type(y) is tuple
@@ -256,7 +259,10 @@ class Look(Op[P]):
         given: Any = args if not options or self._names.isdisjoint(options) else self._placed(args, options)
         if _recorded and mode.recorder is not None:
             return self._handed_on(list(given), options)
-        given = [value._array if isinstance(value, Tensor) else value for value in given]
+        for value in given:
+            if isinstance(value, Tensor):
+                given = [part._array if isinstance(part, Tensor) else part for part in given]
+                break
         arrays, attributes = self.normalise(*given, **options)
         return self.compute(arrays, [False] * len(arrays), attributes)[0]
 

@@ -64,14 +64,7 @@ class Rows:
         return rows.reshape([self.shape[i] for i in self.order]).transpose(np.argsort(self.order))
 
 
-_known = functools.lru_cache(256)(Rows)
-
-
-def rows_of(shape: tuple[int, ...], axis: Axis, keepdims: bool, op: str) -> Rows:
-    """Rows, made once for every shape in use."""
-    if axis is None or type(axis) is int or (type(axis) is tuple and all(type(n) is int for n in axis)):
-        return _known(shape, axis, keepdims, op)
-    return Rows(shape, axis, keepdims, op)
+rows_of = functools.lru_cache(256)(Rows)  # made once for every shape in use
 
 
 class _NotGiven:
@@ -87,20 +80,19 @@ NOT_GIVEN: Any = _NotGiven()
 def axis_and_keep(op: str, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> Attributes:
     """The axes and whether they are kept, from torch's or NumPy's names for them."""
     if axis is NOT_GIVEN:
-        axis = None if dim == () else dim  # torch takes () for all
+        axis = dim if dim != () else None  # torch takes () for all
     elif dim is not None:
         raise TypeError(f"{op}: dim={dim} and axis={axis} are given, expected one of them")
-    if axis is not None and type(axis) is not int:
-        if isinstance(axis, (tuple, list)):
-            axis = tuple([integer(a, op, "axis") for a in axis])
-        else:
-            axis = integer(axis, op, "axis")
+    if isinstance(axis, (tuple, list)):
+        axis = tuple([integer(a, op, "axis") for a in axis])
+    elif axis is not None:
+        axis = integer(axis, op, "axis")
     return {"axis": axis, "keepdims": bool(keepdim or keepdims)}
 
 
 def reduced(name: str, x: Shape, *, axis: Axis, keepdims: bool, **others: Any) -> Shape:
     """The shape of a reduction of x."""
-    return _known(x, axis, keepdims, name).y_shape
+    return rows_of(x, axis, keepdims, name).y_shape
 
 
 def _sum_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Result:
