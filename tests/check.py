@@ -33,7 +33,7 @@ def as_op(run):
         return bound.args, bound.kwargs
 
     normalise.__name__, normalise.__doc__, normalise.__signature__ = run.__name__, run.__doc__, signature
-    return Op(normalise, shape=lambda *shapes, **attributes: shapes[0], run=run, refuses=True)
+    return Op(normalise, shape=lambda *shapes, **attributes: shapes[0], run=run)
 
 
 def numeric_gradient(function, arrays, index, cotangents, rng, probes):

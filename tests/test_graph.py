@@ -217,7 +217,12 @@ def test_explain_of_every_op_and_direction():
     model = nn.Sequential(nn.Embedding(11, 8), First(nn.LSTM(8, 8, 2)), nn.Linear(8, 8), Sum(), nn.BatchNorm1d(8))
     costs = fnn.explain(model, (5, 3))
     assert [cost.layer for cost in costs] == ["Embedding", "LSTM", "Linear", "Sum", "BatchNorm1d"]
-    assert [cost.op for cost in costs.ops] == ["embedding", "lstm", "lstm", "concatenate", "concatenate"] + [
+    assert [cost.op for cost in costs.ops] == [
+        "embedding",
+        "lstm",
+        "lstm",
+        "concatenate",
+        "concatenate",
         "linear",
         "sum",
         "batchnorm",

@@ -11,7 +11,8 @@ from fastnn.graph.costs import Named
 from fastnn.graph.graph import Call, Graph, attributes_for
 from fastnn.ops.op import Shape
 
-# Of forward, input gradient and weight gradient, or one for all; of the arrays by the names of arguments, attributes, first output.
+# Of forward, input gradient and weight gradient, or one for all. Given: the arrays by the names of the arguments,
+# attributes, the first output.
 Rule = Callable[[Named, dict[str, Any], Shape], tuple[str, ...]]
 
 

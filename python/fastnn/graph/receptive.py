@@ -1,5 +1,5 @@
-"""Receptive field and stride: how much of the input an element sees along each axis of space or time, and how far apart
-in the input neighbours are (Araujo et al. 2019, Distill, "Computing receptive fields of convolutional neural networks").
+"""Receptive field and stride: how much of the input an element sees along each axis of space or time, and how far in
+the input neighbours are apart (Araujo et al. 2019, Distill, "Computing receptive fields of convolutional networks").
 
 A value (N, C, L) or (N, C, H, W) has a Field along each axis after the channels; where elements see all of the input,
 or another axis than those, it has none.
@@ -110,18 +110,52 @@ _WHOLE = "an element sees whole axes"
 _NO_SPACE = "has no axes of space (N, C, ...)"
 
 NONE: dict[str, str] = {
-    **dict.fromkeys(
-        ("broadcast_to", "chunk", "flatten", "flip", "index", "permute", "put_rows", "repeat", "reshape", "split")
-        + ("squeeze", "stack", "take_rows", "transpose", "unbind", "unsqueeze"),
-        _MOVED,
-    ),
-    **dict.fromkeys(
-        ("amax", "amin", "argmax", "argmin", "crf_decode", "crf_loss", "cross_entropy", "ctc_beam_decode")
-        + ("ctc_greedy_decode", "ctc_loss", "gru", "gru_variant", "lstm", "lstm_variant", "matmul", "max_at", "mean")
-        + ("min_at", "mse_loss", "rnn", "std", "sum", "var"),
-        _WHOLE,
-    ),
-    **dict.fromkeys(("crf_lengths", "embedding", "gru_cell", "linear", "lstm_cell", "packing", "rnn_cell"), _NO_SPACE),
+    "amax": _WHOLE,
+    "amin": _WHOLE,
+    "argmax": _WHOLE,
+    "argmin": _WHOLE,
+    "broadcast_to": _MOVED,
+    "chunk": _MOVED,
+    "crf_decode": _WHOLE,
+    "crf_lengths": _NO_SPACE,
+    "crf_loss": _WHOLE,
+    "cross_entropy": _WHOLE,
+    "ctc_beam_decode": _WHOLE,
+    "ctc_greedy_decode": _WHOLE,
+    "ctc_loss": _WHOLE,
+    "embedding": _NO_SPACE,
+    "flatten": _MOVED,
+    "flip": _MOVED,
+    "gru": _WHOLE,
+    "gru_cell": _NO_SPACE,
+    "gru_variant": _WHOLE,
+    "index": _MOVED,
+    "linear": _NO_SPACE,
+    "lstm": _WHOLE,
+    "lstm_cell": _NO_SPACE,
+    "lstm_variant": _WHOLE,
+    "matmul": _WHOLE,
+    "max_at": _WHOLE,
+    "mean": _WHOLE,
+    "min_at": _WHOLE,
+    "mse_loss": _WHOLE,
+    "packing": _NO_SPACE,
+    "permute": _MOVED,
+    "put_rows": _MOVED,
+    "repeat": _MOVED,
+    "reshape": _MOVED,
+    "rnn": _WHOLE,
+    "rnn_cell": _NO_SPACE,
+    "split": _MOVED,
+    "squeeze": _MOVED,
+    "stack": _MOVED,
+    "std": _WHOLE,
+    "sum": _WHOLE,
+    "take_rows": _MOVED,
+    "transpose": _MOVED,
+    "unbind": _MOVED,
+    "unsqueeze": _MOVED,
+    "var": _WHOLE,
 }
 
 

@@ -45,7 +45,7 @@ def check_gelu(approximate: str) -> str:
     return approximate
 
 
-@op(shape=same, run=_run("relu", keep_output=True), refuses=True)
+@op(shape=same, run=_run("relu", keep_output=True))
 def relu(x: Any) -> Normal:
     """max(x, 0), elementwise; NaN stays NaN. The gradient at 0 is 0.
 
@@ -59,7 +59,7 @@ def relu(x: Any) -> Normal:
     return (as_float32(x, "relu", "x"),), {}
 
 
-@op(shape=same, run=_leaky_relu_run, refuses=True)
+@op(shape=same, run=_leaky_relu_run)
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Normal:
     """x where x >= 0, else negative_slope * x, elementwise (Maas et al. 2013). The gradient at 0 is negative_slope.
 
@@ -72,7 +72,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Normal:
     return (as_float32(x, "leaky_relu", "x"),), {"negative_slope": float(negative_slope)}
 
 
-@op(shape=same, run=_gelu_run, refuses=True)
+@op(shape=same, run=_gelu_run)
 def gelu(x: Any, approximate: str = "none") -> Normal:
     """x Φ(x) elementwise, Φ the normal distribution function (Hendrycks and Gimpel 2016, arXiv 1606.08415).
 
@@ -86,7 +86,7 @@ def gelu(x: Any, approximate: str = "none") -> Normal:
     return (as_float32(x, "gelu", "x"),), {"approximate": check_gelu(approximate)}
 
 
-@op(shape=same, run=_run("silu", keep_output=False), refuses=True)
+@op(shape=same, run=_run("silu", keep_output=False))
 def silu(x: Any) -> Normal:
     """x sigmoid(x), elementwise (Elfwing et al. 2017, arXiv 1702.03118). Shapes, layout and errors as relu.
 
@@ -97,7 +97,7 @@ def silu(x: Any) -> Normal:
     return (as_float32(x, "silu", "x"),), {}
 
 
-@op(shape=same, run=_run("sigmoid", keep_output=True), refuses=True)
+@op(shape=same, run=_run("sigmoid", keep_output=True))
 def sigmoid(x: Any) -> Normal:
     """1 / (1 + exp(-x)), elementwise, within 2.5 ULP for every x. Shapes, layout and errors as relu.
 
@@ -108,7 +108,7 @@ def sigmoid(x: Any) -> Normal:
     return (as_float32(x, "sigmoid", "x"),), {}
 
 
-@op(shape=same, run=_run("tanh", keep_output=True), refuses=True)
+@op(shape=same, run=_run("tanh", keep_output=True))
 def tanh(x: Any) -> Normal:
     """Hyperbolic tangent, elementwise, within 2.7 ULP for every x. Shapes, layout and errors as relu.
 

@@ -36,7 +36,7 @@ def _add_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     return _binary("+", np.add, x, y), backward
 
 
-@op(shape=partial(broadcast, "add"), run=_add_run, unread=("x", "y"), refuses=True)
+@op(shape=partial(broadcast, "add"), run=_add_run, unread=("x", "y"))
 def add(x: Any, y: Any) -> Normal:
     """x + y, shapes broadcast as in NumPy. Raises ValueError when they do not, TypeError unless both are real numbers.
 
@@ -57,7 +57,7 @@ def _sub_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     return _binary("-", np.subtract, x, y), backward
 
 
-@op(shape=partial(broadcast, "sub"), run=_sub_run, unread=("x", "y"), refuses=True)
+@op(shape=partial(broadcast, "sub"), run=_sub_run, unread=("x", "y"))
 def sub(x: Any, y: Any) -> Normal:
     """x - y, as add.
 
@@ -80,7 +80,7 @@ def _mul_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     return _binary("*", np.multiply, x, y), backward
 
 
-@op(shape=partial(broadcast, "mul"), run=_mul_run, refuses=True)
+@op(shape=partial(broadcast, "mul"), run=_mul_run)
 def mul(x: Any, y: Any) -> Normal:
     """x * y, element by element, as add.
 
@@ -104,7 +104,7 @@ def _div_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     return z, backward
 
 
-@op(shape=partial(broadcast, "div"), run=_div_run, refuses=True)
+@op(shape=partial(broadcast, "div"), run=_div_run)
 def div(x: Any, y: Any) -> Normal:
     """x / y, element by element, as add; x / 0 is inf or nan, as IEEE 754 has it, without a warning.
 
@@ -131,7 +131,7 @@ def _pow_run(x: FloatArray, p: FloatArray, *, need: Need) -> Result:
     return z, backward
 
 
-@op(shape=partial(broadcast, "pow"), run=_pow_run, refuses=True)
+@op(shape=partial(broadcast, "pow"), run=_pow_run)
 def pow(x: Any, exponent: Any) -> Normal:
     """x ** exponent, element by element, as add; a negative x with a fractional exponent gives nan.
 
@@ -161,7 +161,7 @@ def _choose(ufunc: np.ufunc) -> Callable[..., Result]:
     return run
 
 
-@op(shape=partial(broadcast, "maximum"), run=_choose(np.maximum), refuses=True)
+@op(shape=partial(broadcast, "maximum"), run=_choose(np.maximum))
 def maximum(x: Any, y: Any) -> Normal:
     """The larger of x and y, element by element, as add; nan where either is. Equal elements share the gradient.
 
@@ -172,7 +172,7 @@ def maximum(x: Any, y: Any) -> Normal:
     return (operand(x, "maximum", "x"), operand(y, "maximum", "y")), {}
 
 
-@op(shape=partial(broadcast, "minimum"), run=_choose(np.minimum), refuses=True)
+@op(shape=partial(broadcast, "minimum"), run=_choose(np.minimum))
 def minimum(x: Any, y: Any) -> Normal:
     """The smaller of x and y, element by element, as add; nan where either is. Equal elements share the gradient.
 
@@ -201,7 +201,6 @@ def _where_run(holds: Any, x: FloatArray, y: FloatArray, *, need: Need) -> Resul
     shape=partial(broadcast, "where"),
     run=_where_run,
     outputs=lambda condition, x, y: np.result_type(x, y),
-    refuses=True,
 )
 def where(condition: Any, x: Any, y: Any) -> Normal:
     """x where condition holds, else y; all three broadcast.

@@ -26,6 +26,7 @@ def _repeat_shape(x: Shape, *, sizes: Shape) -> Shape:
 
 
 def _repeat_run(x: FloatArray, *, need: Need, sizes: Shape) -> Result:
+    _repeat_shape(x.shape, sizes=sizes)  # np.tile takes fewer sizes, with another meaning
     x_shape, copies = x.shape, tuple(range(0, 2 * len(sizes), 2))
     inner = (1,) * (len(sizes) - x.ndim) + x_shape
     each = tuple([n for pair in zip(sizes, inner, strict=True) for n in pair])  # times, then the axis itself
@@ -66,7 +67,7 @@ def _flip_run(x: FloatArray, *, need: Need, dims: Shape) -> Result:
     return np.flip(x, dims), lambda dy: (np.flip(dy, dims),)
 
 
-@op(shape=_flip_shape, run=_flip_run, outputs=kept, refuses=True)
+@op(shape=_flip_shape, run=_flip_run, outputs=kept)
 def flip(x: Any, dims: Any) -> Normal:
     """x with the order of its elements reversed along one axis or several, a view.
 
@@ -80,7 +81,7 @@ def flip(x: Any, dims: Any) -> Normal:
 
 def _pad_sides(x: Shape, pad: Shape) -> tuple[list[int], list[int]]:
     """Elements before and after every axis."""
-    if len(pad) % 2 or len(pad) > 2 * len(x) or any(n < 0 for n in pad):
+    if len(pad) % 2 or len(pad) > 2 * len(x) or (pad and min(pad) < 0):
         raise ValueError(f"pad: pad is {pad} for x of shape {x}, expected up to {len(x)} pairs of sizes >= 0")
     before, after = [0] * len(x), [0] * len(x)
     for i in range(len(pad) // 2):
@@ -103,7 +104,7 @@ def _pad_run(x: FloatArray, *, need: Need, pad: Shape, value: float) -> Result:
     return y, lambda dy: (dy[inside],)
 
 
-@op(shape=_pad_shape, run=_pad_run, outputs=kept, refuses=True)
+@op(shape=_pad_shape, run=_pad_run, outputs=kept)
 def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0) -> Normal:
     """Puts ``value`` around x.
 

@@ -139,7 +139,7 @@ def _running(a: Any, name: str, moved: bool) -> Any:
     return a
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def _batchnorm(
     x: Any,
     running_mean: Any,

@@ -41,6 +41,8 @@ def require_axes(shape: Shape, ndim: int, layout: str, op: str, name: str) -> No
 
 def integer(value: Any, op: str, name: str) -> int:
     """``value`` as an int, of any sign, but no bool."""
+    if type(value) is int:
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{op}: {name} is {value!r}, expected an integer")
     return int(value)
@@ -48,9 +50,9 @@ def integer(value: Any, op: str, name: str) -> int:
 
 def one_axis(axis: int, ndim: int, op: str, name: str = "axis") -> int:
     """``axis`` counted from the front; raises ValueError when there is no such axis."""
-    if not -ndim <= axis < ndim:
-        raise ValueError(f"{op}: {name} is {axis}, but x has {ndim} dimensions")
-    return axis % ndim
+    if -ndim <= axis < ndim:
+        return axis if axis >= 0 else axis + ndim
+    raise ValueError(f"{op}: {name} is {axis}, but x has {ndim} dimensions")
 
 
 def same(x: Shape, **attributes: Any) -> Shape:

@@ -128,7 +128,7 @@ def _run(
     return y, backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def conv_transpose2d(
     x: Any,
     weight: Any,

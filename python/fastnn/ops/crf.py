@@ -118,7 +118,7 @@ def _run(
     return np.array(np.sum(losses, dtype=np.float64) * share, np.float32), backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def crf_loss(
     emissions: Any,
     tags: Any,
@@ -178,7 +178,7 @@ def _decode_run(
     return (tags, given.lengths.copy(), scores), None
 
 
-@look(shape=_decode_shape, run=_decode_run, outputs=("int64", "int64", "float32"), refuses=True)
+@look(shape=_decode_shape, run=_decode_run, outputs=("int64", "int64", "float32"))
 def _crf_decode(emissions: Any, transitions: Any, start: Any, end: Any, lengths: Any = None) -> Any:
     """(tags (N, T), of which the first lengths (N) count, these, scores (N)) of crf_decode."""
     counts = None if lengths is None else as_indices(lengths, "crf_decode", "lengths")

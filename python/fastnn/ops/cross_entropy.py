@@ -100,7 +100,7 @@ def _run(
     return loss.reshape(outer) if reduction == "none" else loss, backward
 
 
-@op(shape=_shape, run=_run, unread=("target", "weight"), refuses=True)
+@op(shape=_shape, run=_run, unread=("target", "weight"))
 def cross_entropy(
     input: Any,
     target: Any,

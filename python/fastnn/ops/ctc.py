@@ -139,7 +139,7 @@ def _run(
     return np.array(total, np.float32), backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def ctc_loss(
     log_probs: Any,
     targets: Any,
@@ -208,7 +208,7 @@ def _greedy_run(
     return _core.ctc_greedy(given.x, given.frames, blank), None
 
 
-@look(shape=_greedy_shape, run=_greedy_run, outputs=("int64", "int64", "float32"), refuses=True)
+@look(shape=_greedy_shape, run=_greedy_run, outputs=("int64", "int64", "float32"))
 def _ctc_greedy_decode(log_probs: Any, input_lengths: Any = None, blank: int = 0) -> Any:
     """(labels (N, T), of which the first counts (N) count, scores (N)) of ctc_greedy_decode."""
     name = "ctc_greedy_decode"
@@ -260,7 +260,7 @@ def _beam_run(
     return (labels, counts, scores), None
 
 
-@look(shape=_beam_shape, run=_beam_run, outputs=("int64", "int64", "float32"), refuses=True)
+@look(shape=_beam_shape, run=_beam_run, outputs=("int64", "int64", "float32"))
 def _ctc_beam_decode(
     log_probs: Any, input_lengths: Any = None, beam_width: int = 10, blank: int = 0, top: int = 1
 ) -> Any:

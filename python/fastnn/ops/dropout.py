@@ -34,7 +34,7 @@ def _run(x: FloatArray, *, need: Sequence[bool], p: float, training: bool) -> tu
     return y, backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def dropout(x: Any, p: float = 0.5, training: bool = True) -> Any:
     """Sets each element to 0 with probability p and the others to x / (1 - p) (Srivastava et al. 2014, JMLR 15).
 

@@ -51,7 +51,7 @@ def _run(
     return y, backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Rows of a table, looked up by number.
 

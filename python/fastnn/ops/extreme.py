@@ -50,16 +50,16 @@ def _run(name: str, choose: np.ufunc) -> Callable[..., tuple[FloatArray, Backwar
     return run
 
 
-@op(shape=partial(_shape, "max"), run=_run("max", np.maximum), outputs=kept, refuses=True)
+@op(shape=partial(_shape, "max"), run=_run("max", np.maximum), outputs=kept)
 def _amax(x: Any, axis: Axis, keepdims: bool) -> Normal:
     """max over some axes or all."""
-    return (as_numbers(x, "max", "x"),), axis_and_keep("max", None, False, axis, keepdims)
+    return (as_numbers(x, "max", "x"),), {"axis": axis, "keepdims": keepdims}
 
 
-@op(shape=partial(_shape, "min"), run=_run("min", np.minimum), outputs=kept, refuses=True)
+@op(shape=partial(_shape, "min"), run=_run("min", np.minimum), outputs=kept)
 def _amin(x: Any, axis: Axis, keepdims: bool) -> Normal:
     """min over some axes or all."""
-    return (as_numbers(x, "min", "x"),), axis_and_keep("min", None, False, axis, keepdims)
+    return (as_numbers(x, "min", "x"),), {"axis": axis, "keepdims": keepdims}
 
 
 def _shape_at(name: str, x: Shape, indices: Shape, *, axis: int, keepdims: bool) -> Shape:
@@ -87,13 +87,13 @@ def _run_at(choose: np.ufunc) -> Callable[..., tuple[FloatArray, Backward]]:
     return run
 
 
-@op(shape=partial(_shape_at, "max"), run=_run_at(np.maximum), outputs=kept, refuses=True)
+@op(shape=partial(_shape_at, "max"), run=_run_at(np.maximum), outputs=kept)
 def _max_at(x: Any, indices: Any, axis: int, keepdims: bool) -> Normal:
     """max of every line along ``axis``, which lies at ``indices``, of the shape of the result."""
     return (as_numbers(x, "max", "x"), as_indices(indices, "max", "indices")), {"axis": axis, "keepdims": keepdims}
 
 
-@op(shape=partial(_shape_at, "min"), run=_run_at(np.minimum), outputs=kept, refuses=True)
+@op(shape=partial(_shape_at, "min"), run=_run_at(np.minimum), outputs=kept)
 def _min_at(x: Any, indices: Any, axis: int, keepdims: bool) -> Normal:
     """min of every line along ``axis``, which lies at ``indices``, of the shape of the result."""
     return (as_numbers(x, "min", "x"), as_indices(indices, "min", "indices")), {"axis": axis, "keepdims": keepdims}
@@ -103,7 +103,8 @@ def _extremes(name: str, over: Op[Any], at: Op[Any], x: Any, dim: Any, keepdim: 
     if isinstance(dim, (Tensor, np.ndarray)):
         raise TypeError(f"{name}: dim is an array; write {name}imum(x, y) for the larger or smaller of two")
     if axis is not NOT_GIVEN or dim is None:
-        return over(x, **axis_and_keep(name, dim, keepdim, axis, keepdims))
+        attributes = axis_and_keep(name, dim, keepdim, axis, keepdims)
+        return over(x, attributes["axis"], attributes["keepdims"])
     if isinstance(dim, (tuple, list)):
         raise TypeError(f"{name}: dim is {dim}, expected an integer; write axis={tuple(dim)} for values only")
     dim, keep = integer(dim, name, "axis"), bool(keepdim or keepdims)
@@ -148,9 +149,9 @@ def _place_shape(name: str, x: Shape, *, axis: int | None, keepdims: bool) -> Sh
     return reduced(name, x, axis=axis, keepdims=keepdims)
 
 
-def _place_run(choose: Callable[..., Any]) -> Callable[..., tuple[IntArray, None]]:
+def _place_run(method: Callable[..., Any]) -> Callable[..., tuple[IntArray, None]]:
     def run(x: FloatArray, *, need: Need, axis: int | None, keepdims: bool) -> tuple[IntArray, None]:
-        return np.asarray(choose(x, axis=axis, keepdims=keepdims)), None
+        return np.asarray(method(x, axis, keepdims=keepdims)), None
 
     return run
 
@@ -162,7 +163,7 @@ def _place(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bool
     return (as_numbers(x, name, "x"),), attributes
 
 
-@look(shape=partial(_place_shape, "argmax"), run=_place_run(np.argmax), outputs="int64")
+@look(shape=partial(_place_shape, "argmax"), run=_place_run(np.ndarray.argmax), outputs="int64")
 def argmax(
     x: Any, dim: int | None = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False
 ) -> Normal:
@@ -175,7 +176,7 @@ def argmax(
     return _place("argmax", x, dim, keepdim, axis, keepdims)
 
 
-@look(shape=partial(_place_shape, "argmin"), run=_place_run(np.argmin), outputs="int64")
+@look(shape=partial(_place_shape, "argmin"), run=_place_run(np.ndarray.argmin), outputs="int64")
 def argmin(
     x: Any, dim: int | None = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False
 ) -> Normal:

@@ -54,7 +54,7 @@ def _run(
     return (y, h_n), backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def gru(
     x: Any,
     h0: Any,
@@ -116,7 +116,7 @@ def _cell_run(x: FloatArray, *arrays: Maybe, need: Sequence[bool]) -> tuple[Floa
     return h, backward
 
 
-@op(shape=_cell_shape, run=_cell_run, refuses=True)
+@op(shape=_cell_shape, run=_cell_run)
 def gru_cell(x: Any, h: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None, bias_hh: Any = None) -> Any:
     """One time step of gru.
 

@@ -74,7 +74,7 @@ def _run(
     return (y, h_n), backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def gru_variant(
     x: Any,
     h0: Any,

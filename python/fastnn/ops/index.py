@@ -172,7 +172,9 @@ def _run(x: FloatArray, *arrays: Array, need: Sequence[bool], key: Sequence[Part
 
 def _places(array: Any) -> Array:
     """An array of a key: integers or bool."""
-    places = as_array(array, "index", "key")
+    if type(array) is np.ndarray and array.dtype.kind in "iub":
+        return array
+    places = np.array(array) if type(array) is list else as_array(array, "index", "key")
     if places.dtype.kind not in "iub":
         if places.size or isinstance(array, np.ndarray):
             raise IndexError(f"index: an array of the key has dtype {places.dtype}, expected integers or bool")
@@ -180,14 +182,20 @@ def _places(array: Any) -> Array:
     return places
 
 
-@op(shape=_shape, run=_run, outputs=kept, refuses=True)
+@op(shape=_shape, run=_run, outputs=kept, unread=("arrays",))
 def _index(x: Any, *arrays: Any, key: tuple[Part, ...]) -> Normal:
     """index, the arrays of the key apart from what is plain in it."""
     return (as_numbers(x, "index", "x"), *[_places(array) for array in arrays]), {"key": key}
 
 
-def _bound(value: Any) -> int | None:
-    return None if value is None else operator.index(value)
+_BOUNDS = (int, type(None))
+
+
+def _slice(part: slice) -> tuple[Any, ...]:
+    bounds = part.start, part.stop, part.step
+    if type(bounds[0]) in _BOUNDS and type(bounds[1]) in _BOUNDS and type(bounds[2]) in _BOUNDS:
+        return bounds
+    return tuple([None if bound is None else operator.index(bound) for bound in bounds])
 
 
 def _parts(key: tuple[Any, ...]) -> tuple[list[Part], list[Any]]:
@@ -198,7 +206,7 @@ def _parts(key: tuple[Any, ...]) -> tuple[list[Part], list[Any]]:
         if type(part) is int or part is None:
             plain.append(part)
         elif isinstance(part, slice):
-            plain.append((_bound(part.start), _bound(part.stop), _bound(part.step)))
+            plain.append(_slice(part))
         elif part is Ellipsis:
             plain.append("...")
         elif isinstance(part, (bool, np.bool_)):

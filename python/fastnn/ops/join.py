@@ -70,7 +70,7 @@ def _concatenate_run(*arrays: FloatArray, need: Need, dim: int) -> Result:
     return y, backward
 
 
-@op(shape=_concatenate_shape, run=_concatenate_run, outputs=_joint, refuses=True)
+@op(shape=_concatenate_shape, run=_concatenate_run, outputs=_joint)
 def _concatenate(*parts: Any, dim: int) -> Normal:
     """concatenate, the arrays one by one."""
     return numbers(parts, "concatenate"), {"dim": integer(dim, "concatenate", "dim")}
@@ -107,7 +107,7 @@ def _stack_run(*arrays: FloatArray, need: Need, dim: int) -> Result:
     return np.concatenate([x[place] for x in arrays], axis=axis), backward
 
 
-@op(shape=_stack_shape, run=_stack_run, outputs=_joint, refuses=True)
+@op(shape=_stack_shape, run=_stack_run, outputs=_joint)
 def _stack(*parts: Any, dim: int) -> Normal:
     """stack, the arrays one by one."""
     return numbers(parts, "stack"), {"dim": integer(dim, "stack", "dim")}
@@ -170,7 +170,7 @@ def _split_run(x: FloatArray, *, need: Need, split_size: int | tuple[int, ...], 
     return _pieces(x, *_sizes("split", x.shape, split_size, dim))
 
 
-@op(shape=_split_shape, run=_split_run, outputs=kept, refuses=True)
+@op(shape=_split_shape, run=_split_run, outputs=kept)
 def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> Normal:
     """Cuts x along axis ``dim`` into pieces of ``split_size``, the last one perhaps smaller, or of the sizes listed.
 
@@ -196,7 +196,7 @@ def _chunk_run(x: FloatArray, *, need: Need, chunks: int, dim: int) -> Results:
     return _pieces(x, *_chunk_sizes(x.shape, chunks, dim))
 
 
-@op(shape=_chunk_shape, run=_chunk_run, outputs=kept, refuses=True)
+@op(shape=_chunk_shape, run=_chunk_run, outputs=kept)
 def chunk(x: Any, chunks: int, dim: int = 0) -> Normal:
     """Cuts x along axis ``dim`` into at most ``chunks`` pieces of one size, the last one perhaps smaller; views.
 
@@ -226,7 +226,7 @@ def _unbind_run(x: FloatArray, *, need: Need, dim: int) -> Results:
     return tuple([np.moveaxis(x, axis, 0)[i, ...] for i in range(x_shape[axis])]), backward
 
 
-@op(shape=_unbind_shape, run=_unbind_run, outputs=kept, refuses=True)
+@op(shape=_unbind_shape, run=_unbind_run, outputs=kept)
 def unbind(x: Any, dim: int = 0) -> Normal:
     """The parts of x along axis ``dim``, without that axis; a tuple of views. So a Tensor is iterated over.
 

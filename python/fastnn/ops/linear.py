@@ -37,7 +37,7 @@ def _run(
     return y, backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """y = x weightᵀ + bias, over the last axis of x.
 

@@ -59,7 +59,7 @@ def _run(
     return (y, h_n, c_n), backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def lstm(
     x: Any,
     h0: Any,
@@ -122,7 +122,7 @@ def _cell_run(x: FloatArray, *arrays: Maybe, need: Sequence[bool]) -> tuple[tupl
     return cell(_run, "lstm_cell", x, arrays, need)
 
 
-@op(shape=_cell_shape, run=_cell_run, refuses=True)
+@op(shape=_cell_shape, run=_cell_run)
 def lstm_cell(x: Any, h: Any, c: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None, bias_hh: Any = None) -> Any:
     """One time step of lstm.
 

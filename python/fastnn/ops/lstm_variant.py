@@ -157,7 +157,7 @@ def _run(
     return (y, h_n, c_n), backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def _lstm_variant(
     x: Any,
     h0: Any,

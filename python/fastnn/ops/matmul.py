@@ -76,7 +76,7 @@ def _run(a: FloatArray, b: FloatArray, *, need: Sequence[bool]) -> tuple[FloatAr
     return y, backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def matmul(a: Any, b: Any) -> Any:
     """The matrix product a @ b, of the package's own kernel: the same bits for any number of threads.
 

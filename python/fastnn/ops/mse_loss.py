@@ -32,7 +32,7 @@ def _run(input: FloatArray, target: FloatArray, *, need: Sequence[bool], reducti
     return loss, backward
 
 
-@op(shape=_shape, run=_run, unread=("input", "target"), refuses=True)
+@op(shape=_shape, run=_run, unread=("input", "target"))
 def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     """(input - target)², averaged, added up, or as it is.
 

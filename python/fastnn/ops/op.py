@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
+import threading
 import types
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, ParamSpec, Protocol
@@ -56,6 +58,9 @@ class Recorder(Protocol):
         """Values of a Tensor are about to be seen, or written, other than by an op: by ``what``."""
 
 
+_recorded: set[int] = set()  # threads with a recorder; while there are none, a call looks no further
+
+
 class recording:  # noqa: N801  (reads as a statement)
     """``with recording(recorder): ...``: this thread's calls of ops are handed to ``recorder``; None for nobody."""
 
@@ -64,10 +69,14 @@ class recording:  # noqa: N801  (reads as a statement)
 
     def __enter__(self) -> None:
         self._before = mode.recorder
-        mode.recorder = self._recorder
+        self._set(self._recorder)
 
     def __exit__(self, *exc: object) -> None:
-        mode.recorder = self._before
+        self._set(self._before)
+
+    def _set(self, recorder: Recorder | None) -> None:
+        mode.recorder = recorder
+        (_recorded.discard if recorder is None else _recorded.add)(threading.get_ident())
 
 
 class Op(Generic[P]):
@@ -85,12 +94,11 @@ class Op(Generic[P]):
             says whether the gradient of ``arrays[i]`` is wanted (nowhere when nothing is recorded: then nothing has to
             be saved and ``backward`` may be None). ``backward(dy)`` (one dy per output, None where unused) returns one
             gradient per array, None where not wanted. What it holds counts as saved: where that is written before
-            ``backward`` is called, it is not called; so it holds no array that it does not read.
+            ``backward`` is called, it is not called; so it holds no array that it does not read. ``run`` itself raises
+            IndexError, TypeError or ValueError wherever ``shape`` does, which is asked only then: to say it well.
         outputs: the dtype of the results, or a tuple of one dtype each, or a function of the arrays' dtypes (None for
             None) that gives it. Default "float32".
         unread: names of arguments that no gradient reads, so that arrays given for them need not be watched.
-        refuses: ``run`` itself raises ValueError, TypeError or IndexError where ``shape`` does; ``shape`` is then asked
-            only to say it better. Default False: asked first.
     """
 
     def __init__(
@@ -101,17 +109,18 @@ class Op(Generic[P]):
         run: Run,
         outputs: str | tuple[str, ...] | Callable[..., Any] = "float32",
         unread: Sequence[str] = (),
-        refuses: bool = False,
     ) -> None:
         functools.update_wrapper(self, normalise)
         self.name = normalise.__name__.lstrip("_")
         self.normalise, self.shape, self.run = normalise, shape, run
-        self._outputs, self._refuses = outputs, refuses
-        every = inspect.signature(normalise).parameters.values()
+        self._outputs = outputs
+        every = list(inspect.signature(normalise).parameters.values())
         self._parameters = [p for p in every if p.kind is p.POSITIONAL_OR_KEYWORD]
         self._names = frozenset(p.name for p in self._parameters)
         self.arguments = [p.name for p in self._parameters]  # arrays first
-        self._read = [p.name not in unread for p in self._parameters]
+        rest = any(p.kind is p.VAR_POSITIONAL and p.name in unread for p in every)
+        places = [i for i, p in enumerate(self._parameters) if p.name in unread]
+        self._unread = range(len(self._parameters), sys.maxsize) if rest else frozenset(places)
 
     def __repr__(self) -> str:
         return f"<op {self.name}{inspect.signature(self.normalise)}>"
@@ -125,25 +134,59 @@ class Op(Generic[P]):
 
     def __call__(self, *args: P.args, **options: P.kwargs) -> Any:
         given: Any = args if not options or self._names.isdisjoint(options) else self._placed(args, options)
-        if mode.recorder is not None:
-            return self._recorded(list(given), options)
+        if _recorded and mode.recorder is not None:
+            return self._handed_on(list(given), options)
         for value in given:
             if isinstance(value, Tensor):
-                return self._of_tensors(list(given), options)
-        arrays, attributes = self.normalise(*given, **options)
-        if not self._refuses:
+                break
+        else:
+            arrays, attributes = self.normalise(*given, **options)
             return self.compute(arrays, [False] * len(arrays), attributes)[0]
+        given, need, taped = list(given), [False] * len(given), mode.recording
+        edges: list[Edge | None] | None = None
+        reached: list[int] | None = None  # arguments that the user can reach and a gradient may need
+        for i, value in enumerate(given):
+            if isinstance(value, Tensor):
+                given[i] = value._array
+                if not taped:
+                    continue
+                if value.requires_grad:
+                    need[i] = True
+                    if edges is None:
+                        edges = [None] * len(given)
+                    edges[i] = value if value._node is None else (value._node, value._index)
+                    if not value._exposed:
+                        continue
+            elif not isinstance(value, np.ndarray):
+                if type(value) in _NO_MEMORY or not (hasattr(value, "__array__") or isinstance(value, memoryview)):
+                    continue
+                given[i] = as_array(value, self.name, self._name_of(i))
+            if i in self._unread:
+                continue
+            if reached is None:
+                reached = [i]
+            else:
+                reached.append(i)
+        arrays, attributes = self.normalise(*given, **options)
+        if len(need) != len(arrays):
+            need = (need + [False] * len(arrays))[: len(arrays)]
         try:  # compute, without the call
-            return self.run(*arrays, need=[False] * len(arrays), **attributes)[0]
+            y, backward = self.run(*arrays, need=need, **attributes)
         except REFUSALS:
             self._explain(arrays, attributes)
             raise
+        if edges is None or backward is None:
+            return tuple([computed(part, None, 0) for part in y]) if type(y) is tuple else computed(y, None, 0)
+        several = type(y) is tuple
+        watched = _watched(reached, given) if reached else None
+        node = Node(self.name, backward, edges, len(y) if several else 1, watched)
+        outputs = [computed(part, node, i) for i, part in enumerate(y)] if several else [computed(y, node, 0)]
+        if reached:
+            _mark_shared(outputs, reached, given)
+        return tuple(outputs) if several else outputs[0]
 
     def compute(self, arrays: Arrays, need: list[bool], attributes: Attributes) -> tuple[Any, Backward | None]:
-        """``run``, after ``shape`` has looked at the arrays, or before it explains why they were refused."""
-        if not self._refuses:
-            self.shape(*[None if a is None else a.shape for a in arrays], **attributes)
-            return self.run(*arrays, need=need, **attributes)
+        """``run``; what it refuses, ``shape`` explains."""
         try:
             return self.run(*arrays, need=need, **attributes)
         except REFUSALS:
@@ -157,6 +200,18 @@ class Op(Generic[P]):
             return
         except REFUSALS as error:
             raise error from None
+
+    def apply(self, values: Arrays, attributes: Attributes) -> Any:
+        """The call, on values as ``normalise`` gives them, Tensors of such among them, and its attributes."""
+        return self._bare(*values, **attributes)
+
+    @functools.cached_property
+    def _bare(self) -> Op[...]:
+        """The same op without its normalise."""
+        bare = object.__new__(type(self))
+        bare.__dict__.update(self.__dict__, normalise=lambda *arrays, **attributes: (arrays, attributes))
+        bare._names = frozenset()
+        return bare
 
     def dtypes(self, arrays: Arrays, count: int) -> list[np.dtype[Any]]:
         """Of so many outputs."""
@@ -177,70 +232,10 @@ class Op(Generic[P]):
             placed.append(options.pop(p.name, p.default))
         return placed
 
-    def apply(self, values: Arrays, attributes: Attributes) -> Any:
-        """The call, on values as ``normalise`` gives them, Tensors of such among them, and its attributes."""
-        for value in values:
-            if isinstance(value, Tensor):
-                return self._of_tensors(list(values), {}, attributes)
-        return self.compute(values, [False] * len(values), attributes)[0]
+    def _name_of(self, i: int) -> str:
+        return self._parameters[i].name if i < len(self._parameters) else f"argument {i}"
 
-    def _of_tensors(self, given: list[Any], options: dict[str, Any], attributes: Attributes | None = None) -> Any:
-        """The call with Tensors among its arguments, which are normalised where the attributes are there already."""
-        taped = mode.recording
-        need = [False] * len(given)
-        edges: list[Edge | None] | None = None
-        reached: list[int] | None = None  # arguments that the user can reach and a gradient may need
-        places = len(self._read)
-        for i, value in enumerate(given):
-            if isinstance(value, Tensor):
-                given[i] = value._array
-                if not taped:
-                    continue
-                if value.requires_grad:
-                    need[i] = True
-                    if edges is None:
-                        edges = [None] * len(given)
-                    edges[i] = value if value._node is None else (value._node, value._index)
-                    if not value._exposed:
-                        continue
-            elif not isinstance(value, np.ndarray):
-                if (
-                    attributes is not None
-                    or type(value) in _NO_MEMORY
-                    or not (hasattr(value, "__array__") or isinstance(value, memoryview))
-                ):
-                    continue
-                given[i] = as_array(value, self.name, self._parameters[i].name if i < places else f"argument {i}")
-            if i < places and not self._read[i]:
-                continue
-            if reached is None:
-                reached = [i]
-            else:
-                reached.append(i)
-        arrays: Arrays = given
-        if attributes is None:
-            arrays, attributes = self.normalise(*given, **options)
-        if len(need) != len(arrays):
-            need = (need + [False] * len(arrays))[: len(arrays)]
-        if self._refuses:  # compute, without the call
-            try:
-                y, backward = self.run(*arrays, need=need, **attributes)
-            except REFUSALS:
-                self._explain(arrays, attributes)
-                raise
-        else:
-            y, backward = self.compute(arrays, need, attributes)
-        if edges is None or backward is None:
-            return tuple([computed(part, None, 0) for part in y]) if type(y) is tuple else computed(y, None, 0)
-        several = type(y) is tuple
-        watched = _watched(reached, given) if reached else None
-        node = Node(self.name, backward, edges, len(y) if several else 1, watched)
-        outputs = [computed(part, node, i) for i, part in enumerate(y)] if several else [computed(y, node, 0)]
-        if reached:
-            _mark_shared(outputs, reached, given)
-        return tuple(outputs) if several else outputs[0]
-
-    def _recorded(self, given: list[Any], options: dict[str, Any]) -> Any:
+    def _handed_on(self, given: list[Any], options: dict[str, Any]) -> Any:
         """The call, handed to the recorder."""
         plain: Any = [value._array if isinstance(value, Tensor) else value for value in given]
         arrays, attributes = self.normalise(*plain, **options)
@@ -261,10 +256,15 @@ class Op(Generic[P]):
 class Look(Op[P]):
     """An op whose answer has no gradient in any case: it gives arrays, for Tensors as well."""
 
-    def _of_tensors(self, given: list[Any], options: dict[str, Any], attributes: Attributes | None = None) -> Any:
-        arrays: Any = [value._array if isinstance(value, Tensor) else value for value in given]
-        if attributes is None:
-            arrays, attributes = self.normalise(*arrays, **options)
+    def __call__(self, *args: P.args, **options: P.kwargs) -> Any:
+        given: Any = args if not options or self._names.isdisjoint(options) else self._placed(args, options)
+        if _recorded and mode.recorder is not None:
+            return self._handed_on(list(given), options)
+        for value in given:
+            if isinstance(value, Tensor):
+                given = [part._array if isinstance(part, Tensor) else part for part in given]
+                break
+        arrays, attributes = self.normalise(*given, **options)
         return self.compute(arrays, [False] * len(arrays), attributes)[0]
 
 

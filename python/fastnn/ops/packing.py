@@ -25,7 +25,7 @@ def _run(lengths: Indices, *, need: Sequence[bool], steps: int, batch_first: boo
     return (packing.batch_sizes, packing.order, np.argsort(packing.order), rows), None
 
 
-@look(shape=_shape, run=_run, outputs=("int64", "int64", "int64", "int64"), refuses=True)
+@look(shape=_shape, run=_run, outputs=("int64", "int64", "int64", "int64"))
 def packing(lengths: Any, steps: int, batch_first: bool = False) -> Any:
     """Where the rows of padded sequences go when they are packed: see fastnn.ragged.
 

@@ -21,7 +21,7 @@ def _neg_run(x: FloatArray, *, need: Need) -> Result:
     return pointwise(np.negative, x), lambda dy: (pointwise_backward(np.negative, dy),)
 
 
-@op(shape=same, run=_neg_run, refuses=True)
+@op(shape=same, run=_neg_run)
 def neg(x: Any) -> Normal:
     """-x.
 
@@ -37,7 +37,7 @@ def _exp_run(x: FloatArray, *, need: Need) -> Result:
     return y, lambda dy: (pointwise_backward(np.multiply, dy, y),)
 
 
-@op(shape=same, run=_exp_run, refuses=True)
+@op(shape=same, run=_exp_run)
 def exp(x: Any) -> Normal:
     """e to the power of x; inf above 88.7 (float32), without a warning.
 
@@ -52,7 +52,7 @@ def _log_run(x: FloatArray, *, need: Need) -> Result:
     return pointwise(np.log, x), lambda dy: (pointwise_backward(np.divide, dy, x),)
 
 
-@op(shape=same, run=_log_run, refuses=True)
+@op(shape=same, run=_log_run)
 def log(x: Any) -> Normal:
     """Natural logarithm; -inf at 0 and nan below, without a warning.
 
@@ -68,7 +68,7 @@ def _sqrt_run(x: FloatArray, *, need: Need) -> Result:
     return y, lambda dy: (pointwise_backward(np.divide, dy, y * np.float32(2)),)
 
 
-@op(shape=same, run=_sqrt_run, refuses=True)
+@op(shape=same, run=_sqrt_run)
 def sqrt(x: Any) -> Normal:
     """Square root; nan below 0, without a warning. The gradient at 0 is infinite.
 
@@ -83,7 +83,7 @@ def _abs_run(x: FloatArray, *, need: Need) -> Result:
     return pointwise(np.absolute, x), lambda dy: (pointwise_backward(np.multiply, dy, np.sign(x)),)
 
 
-@op(shape=same, run=_abs_run, refuses=True)
+@op(shape=same, run=_abs_run)
 def abs(x: Any) -> Normal:
     """Absolute value; the gradient at 0 is 0.
 
@@ -114,7 +114,7 @@ def _clamp_run(x: FloatArray, min: FloatArray | None, max: FloatArray | None, *,
     return y, backward
 
 
-@op(shape=_clamp_shape, run=_clamp_run, refuses=True)
+@op(shape=_clamp_shape, run=_clamp_run)
 def clamp(x: Any, min: Any = None, max: Any = None) -> Normal:
     """x, but nowhere below min nor above max (numbers, or None for no bound); nan stays nan.
 

@@ -64,14 +64,7 @@ class Rows:
         return rows.reshape([self.shape[i] for i in self.order]).transpose(np.argsort(self.order))
 
 
-_known = functools.lru_cache(256)(Rows)
-
-
-def rows_of(shape: tuple[int, ...], axis: Axis, keepdims: bool, op: str) -> Rows:
-    """Rows, made once for every shape in use."""
-    if axis is None or type(axis) is int or (type(axis) is tuple and all(type(n) is int for n in axis)):
-        return _known(shape, axis, keepdims, op)
-    return Rows(shape, axis, keepdims, op)
+rows_of = functools.lru_cache(256)(Rows)  # made once for every shape in use
 
 
 class _NotGiven:
@@ -87,20 +80,19 @@ NOT_GIVEN: Any = _NotGiven()
 def axis_and_keep(op: str, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> Attributes:
     """The axes and whether they are kept, from torch's or NumPy's names for them."""
     if axis is NOT_GIVEN:
-        axis = None if dim == () else dim  # torch takes () for all
+        axis = dim if dim != () else None  # torch takes () for all
     elif dim is not None:
         raise TypeError(f"{op}: dim={dim} and axis={axis} are given, expected one of them")
-    if axis is not None and type(axis) is not int:
-        if isinstance(axis, (tuple, list)):
-            axis = tuple([integer(a, op, "axis") for a in axis])
-        else:
-            axis = integer(axis, op, "axis")
+    if isinstance(axis, (tuple, list)):
+        axis = tuple([integer(a, op, "axis") for a in axis])
+    elif axis is not None:
+        axis = integer(axis, op, "axis")
     return {"axis": axis, "keepdims": bool(keepdim or keepdims)}
 
 
 def reduced(name: str, x: Shape, *, axis: Axis, keepdims: bool, **others: Any) -> Shape:
     """The shape of a reduction of x."""
-    return _known(x, axis, keepdims, name).y_shape
+    return rows_of(x, axis, keepdims, name).y_shape
 
 
 def _sum_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Result:
@@ -109,7 +101,7 @@ def _sum_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Result
     return y.reshape(r.y_shape), lambda dy: (r.spread(dy),)
 
 
-@op(shape=partial(reduced, "sum"), run=_sum_run, refuses=True)
+@op(shape=partial(reduced, "sum"), run=_sum_run)
 def sum(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Normal:
     """Sum over ``dim``, or ``axis`` (an int, several, or None for all), added in float64.
 
@@ -129,7 +121,7 @@ def _mean_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Resul
     return y.reshape(r.y_shape), lambda dy: (r.spread(dy / length),)
 
 
-@op(shape=partial(reduced, "mean"), run=_mean_run, refuses=True)
+@op(shape=partial(reduced, "mean"), run=_mean_run)
 def mean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Normal:
     """Mean over ``dim``, or ``axis``, as sum; nan over no elements.
 
@@ -187,7 +179,7 @@ def _spread(
     return (as_float32(x, name, "x"),), {**attributes, "correction": plain}
 
 
-@op(shape=partial(reduced, "var"), run=_spread_run("var", root=False), refuses=True)
+@op(shape=partial(reduced, "var"), run=_spread_run("var", root=False))
 def var(
     x: Any,
     dim: Any = None,
@@ -212,7 +204,7 @@ def var(
     return _spread("var", x, dim, correction, keepdim, axis, keepdims, ddof, unbiased)
 
 
-@op(shape=partial(reduced, "std"), run=_spread_run("std", root=True), refuses=True)
+@op(shape=partial(reduced, "std"), run=_spread_run("std", root=True))
 def std(
     x: Any,
     dim: Any = None,

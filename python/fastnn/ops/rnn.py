@@ -63,7 +63,7 @@ def _run(
     return (y, h_n), backward
 
 
-@op(shape=_shape, run=_run, refuses=True)
+@op(shape=_shape, run=_run)
 def rnn(
     x: Any,
     h0: Any,
@@ -130,7 +130,7 @@ def _cell_run(
     return h, backward
 
 
-@op(shape=_cell_shape, run=_cell_run, refuses=True)
+@op(shape=_cell_shape, run=_cell_run)
 def rnn_cell(
     x: Any,
     h: Any,

@@ -56,7 +56,7 @@ def _take_run(x: FloatArray, index: Any, *, need: Sequence[bool]) -> tuple[Float
     return _take(x, index), lambda dy: [_put(dy, index, count), None]
 
 
-@op(shape=_take_shape, run=_take_run, outputs=_dtype, refuses=True)
+@op(shape=_take_shape, run=_take_run, outputs=_dtype)
 def take_rows(x: Any, index: Any) -> Any:
     """x[index] along the first axis, for rows that are all different; the inverse of put_rows.
 
@@ -90,7 +90,7 @@ def _put_run(x: FloatArray, index: Any, *, need: Sequence[bool], count: int) -> 
     return _put(x, index, count), lambda dy: [_take(dy, index), None]
 
 
-@op(shape=_put_shape, run=_put_run, outputs=_dtype, refuses=True)
+@op(shape=_put_shape, run=_put_run, outputs=_dtype)
 def put_rows(x: Any, index: Any, count: int) -> Any:
     """Zeros of `count` rows with row index[k] = x[k]; the inverse of take_rows.
 

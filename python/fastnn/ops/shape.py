@@ -42,11 +42,12 @@ def _reshaped(x: FloatArray, shape: tuple[int, ...]) -> Result:
 
 
 def _reshape_shape(x: Shape, *, shape: Shape) -> Shape:
-    size, known = math.prod(x), math.prod([n for n in shape if n != -1])
-    sizes = shape
-    if shape.count(-1) == 1 and known > 0 and size % known == 0:
-        sizes = tuple([size // known if n == -1 else n for n in shape])
-    if any([n < 0 for n in sizes]) or math.prod(sizes) != size:
+    size, sizes = math.prod(x), shape
+    if -1 in shape:
+        known = math.prod([n for n in shape if n != -1])
+        if shape.count(-1) == 1 and known > 0 and size % known == 0:
+            sizes = tuple([size // known if n == -1 else n for n in shape])
+    if math.prod(sizes) != size or (sizes and min(sizes) < 0):
         raise ValueError(f"reshape: x of shape {x} has {size} elements, which do not fit shape {shape}")
     return sizes
 
@@ -55,7 +56,7 @@ def _reshape_run(x: FloatArray, *, need: Need, shape: Shape) -> Result:
     return _reshaped(x, _reshape_shape(x.shape, shape=shape))
 
 
-@op(shape=_reshape_shape, run=_reshape_run, outputs=kept, refuses=True)
+@op(shape=_reshape_shape, run=_reshape_run, outputs=kept)
 def reshape(x: Any, shape: Any) -> Normal:
     """The elements of x, in C order, in another shape; one size may be -1. Raises ValueError if they do not fit.
 
@@ -80,7 +81,7 @@ def _flatten_run(x: FloatArray, *, need: Need, start_dim: int, end_dim: int) -> 
     return _reshaped(x, _flatten_shape(x.shape, start_dim=start_dim, end_dim=end_dim))
 
 
-@op(shape=_flatten_shape, run=_flatten_run, outputs=kept, refuses=True)
+@op(shape=_flatten_shape, run=_flatten_run, outputs=kept)
 def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Normal:
     """Makes one axis of the axes start_dim to end_dim, in C order: (N, C, H, W) -> (N, C * H * W) for start_dim=1.
 
@@ -108,7 +109,7 @@ def _permute_run(x: FloatArray, *, need: Need, dims: Shape) -> Result:
     return (x if not dims and not x.ndim else x.transpose(dims)), backward
 
 
-@op(shape=_permute_shape, run=_permute_run, outputs=kept, refuses=True)
+@op(shape=_permute_shape, run=_permute_run, outputs=kept)
 def permute(x: Any, dims: Sequence[int]) -> Normal:
     """x with its axes in the order ``dims``, a view.
 
@@ -131,7 +132,7 @@ def _transpose_run(x: FloatArray, *, need: Need, dim0: int, dim1: int) -> Result
     return x.swapaxes(dim0, dim1), lambda dy: (dy.swapaxes(dim0, dim1),)
 
 
-@op(shape=_transpose_shape, run=_transpose_run, outputs=kept, refuses=True)
+@op(shape=_transpose_shape, run=_transpose_run, outputs=kept)
 def transpose(x: Any, dim0: int, dim1: int) -> Normal:
     """x with two axes exchanged, a view.
 
@@ -153,7 +154,7 @@ def _squeeze_run(x: FloatArray, *, need: Need, dim: int | None) -> Result:
     return x.reshape(_squeeze_shape(x_shape, dim=dim)), lambda dy: (dy.reshape(x_shape),)
 
 
-@op(shape=_squeeze_shape, run=_squeeze_run, outputs=kept, refuses=True)
+@op(shape=_squeeze_shape, run=_squeeze_run, outputs=kept)
 def squeeze(x: Any, dim: int | None = None) -> Normal:
     """x without its axes of size 1, or without axis ``dim`` if that has size 1 (else x as it is). A view.
 
@@ -174,7 +175,7 @@ def _unsqueeze_run(x: FloatArray, *, need: Need, dim: int) -> Result:
     return x.reshape(_unsqueeze_shape(x_shape, dim=dim)), lambda dy: (dy.reshape(x_shape),)
 
 
-@op(shape=_unsqueeze_shape, run=_unsqueeze_run, outputs=kept, refuses=True)
+@op(shape=_unsqueeze_shape, run=_unsqueeze_run, outputs=kept)
 def unsqueeze(x: Any, dim: int) -> Normal:
     """x with a new axis of size 1 at ``dim``, a view.
 
@@ -198,14 +199,16 @@ def _broadcast_to_shape(x: Shape, *, shape: Shape) -> Shape:
 
 
 def _broadcast_to_run(x: FloatArray, *, need: Need, shape: Shape) -> Result:
-    x_shape, extra = x.shape, len(shape) - x.ndim
-    y = _core.broadcast_to(x, [x_shape[i - extra] if n == -1 and i >= extra >= 0 else n for i, n in enumerate(shape)])
+    x_shape, extra, sizes = x.shape, len(shape) - x.ndim, shape
+    if -1 in shape:
+        sizes = tuple([x_shape[i - extra] if n == -1 and i >= extra >= 0 else n for i, n in enumerate(shape)])
+    y = _core.broadcast_to(x, sizes)
     if y is None:
         raise ValueError("broadcast_to: x does not broadcast")
     return y, lambda dy: (sum_to(dy, x_shape),)
 
 
-@op(shape=_broadcast_to_shape, run=_broadcast_to_run, outputs=kept, refuses=True)
+@op(shape=_broadcast_to_shape, run=_broadcast_to_run, outputs=kept)
 def broadcast_to(x: Any, shape: Sequence[int]) -> Normal:
     """x repeated to ``shape`` without a copy; a size of -1 keeps that of x. Raises ValueError where NumPy would.
 

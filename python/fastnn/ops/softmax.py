@@ -49,7 +49,7 @@ def _run(logarithm: bool) -> Callable[..., tuple[FloatArray, Backward]]:
     return run
 
 
-@op(shape=partial(_shape, "softmax"), run=_run(logarithm=False), refuses=True)
+@op(shape=partial(_shape, "softmax"), run=_run(logarithm=False))
 def softmax(x: Any, dim: int) -> Normal:
     """exp(x) / sum of exp(x) along ``dim``; the largest element is taken off first, so nothing overflows.
 
@@ -68,7 +68,7 @@ def softmax(x: Any, dim: int) -> Normal:
     return (as_float32(x, "softmax", "x"),), {"dim": integer(dim, "softmax", "dim")}
 
 
-@op(shape=partial(_shape, "log_softmax"), run=_run(logarithm=True), refuses=True)
+@op(shape=partial(_shape, "log_softmax"), run=_run(logarithm=True))
 def log_softmax(x: Any, dim: int) -> Normal:
     """x - log(sum of exp(x)) along ``dim``, without overflow. Arguments, layout and errors as softmax.
 
