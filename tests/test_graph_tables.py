@@ -15,10 +15,12 @@ from fastnn.graph.trace import record, tensors_of
 from fastnn.nn import functional as F
 from fastnn.ops.op import OPS
 
+rewrite = importlib.import_module("fastnn.graph.rewrite")  # the name in fastnn.graph is the function's
 TABLES = {
     "algorithms": (algorithms.RULES, algorithms.NONE),
     "costs": (costs.MULTIPLY_ADDS, costs.NONE),
     "receptive": (receptive.RULES, receptive.NONE),
+    "rewrite": (rewrite.RULES, rewrite.NONE),
 }
 
 
@@ -35,7 +37,7 @@ def test_views_are_ops():
 
 
 @pytest.mark.parametrize(
-    "name", ["algorithms", "costs", "explain", "graph", "receptive", "recorder", "sizes", "summary"]
+    "name", ["algorithms", "costs", "explain", "graph", "receptive", "recorder", "rewrite", "sizes", "summary"]
 )
 def test_consumers_know_no_layers(name):
     source = Path(importlib.import_module(f"fastnn.graph.{name}").__file__).read_text()
