@@ -214,6 +214,10 @@ def rewrite(graph: Graph) -> Graph:
     >>> from fastnn import nn
     >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.5)).eval()
     >>> print(fnn.rewrite(fnn.trace(model, (1, 3, 3, 3))))
+    graph(x0: float32 (1*, 3, 3*, 3*)):
+      %9 = conv2d(x0, %12, %13, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1), groups=1) -> (1, 8, 1, 1)  # 0
+      %10 = relu(%9) -> (1, 8, 1, 1)  # 2
+      return %10
     """
     edit = _Editing(graph)
     for i, call in enumerate(edit.calls):
