@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 
 import fastnn as fnn
-from fastnn.op import op
+from fastnn.ops.op import Op
 
 EPS = 1e-6  # step of the central differences, taken in float64
 
@@ -18,6 +20,20 @@ def rel_error(a, b):
     """||a - b|| / ||b|| in float64; the norm of a where b is zero."""
     a, b = (np.asarray(x.numpy() if isinstance(x, fnn.Tensor) else x, np.float64) for x in (a, b))
     return np.linalg.norm(a - b) / (np.linalg.norm(b) or 1.0)
+
+
+def as_op(run):
+    """An op for a test, from its ``run`` alone: every argument by place is an array, every other one an attribute."""
+    given = inspect.signature(run)
+    signature = given.replace(parameters=[p for p in given.parameters.values() if p.name != "need"])
+
+    def normalise(*arrays, **attributes):
+        bound = signature.bind(*arrays, **attributes)
+        bound.apply_defaults()
+        return bound.args, bound.kwargs
+
+    normalise.__name__, normalise.__doc__, normalise.__signature__ = run.__name__, run.__doc__, signature
+    return Op(normalise, shape=lambda *shapes, **attributes: shapes[0], run=run)
 
 
 def numeric_gradient(function, arrays, index, cotangents, rng, probes):
@@ -38,7 +54,7 @@ def numeric_gradient(function, arrays, index, cotangents, rng, probes):
         yield direction, (value(arrays[index] + step) - value(arrays[index] - step)) / (2 * EPS)
 
 
-@op
+@as_op
 def weighted_sum(*outputs, cotangents, need):
     """The scalar whose gradient with respect to each output is its cotangent."""
     total = sum(float((c * o).sum()) for c, o in zip(cotangents, outputs, strict=True))

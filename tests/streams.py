@@ -9,8 +9,7 @@ import numpy as np
 
 from fastnn import nn
 from fastnn.nn.mode import evaluation
-from fastnn.nn.recurrent import _Recurrent
-from fastnn.nn.recurrent_cell import _Cell
+from fastnn.nn.recurrent import Cell, Recurrent
 
 PLAIN = {
     "gru": nn.GRU,
@@ -24,8 +23,8 @@ KINDS = PLAIN | {
 }
 TEAM = 400  # hidden units of a layer that is stepped by a team of threads, without the GIL
 
-LAYERS = [kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, _Recurrent)]
-CELLS = [kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, _Cell)]
+LAYERS = [kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, Recurrent)]
+CELLS = [kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, Cell)]
 # Values of every option of every layer, other than its default.
 OPTIONS = {
     nn.GRU: {"recurrent_dropout": [0.5], "reset_after": [False], "zoneout": [0.3]},

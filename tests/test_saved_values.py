@@ -13,7 +13,8 @@ from fastnn import nn, ops, writes
 # What is saved by none, or not an input: outputs, indices, a gradient made with the loss.
 NO_INPUT = {
     *("adaptive_avgpool1d", "adaptive_avgpool2d", "avgpool1d", "avgpool2d", "cross_entropy", "embedding"),
-    *("cross_entropy_probabilities", "cross_entropy_weight", "log_softmax", "maxpool1d", "maxpool2d"),
+    *("cross_entropy_probabilities", "cross_entropy_weight", "ctc_loss", "ctc_loss_joined", "log_softmax"),
+    *("maxpool1d", "maxpool2d"),
     *("maxpool2d_many_taps", "mean", "mse_loss", "relu", "sigmoid", "softmax", "sum", "tanh"),
 }
 OUTPUT = {"gru", "log_softmax", "lstm", "relu", "rnn", "sigmoid", "softmax", "tanh"}  # save an output

@@ -97,7 +97,7 @@ def test_flatten_of_channels_last(rng):
     for shape in ((2, 16, 5, 5), (3, 64, 20, 20)):
         x = rng.standard_normal(shape).astype(np.float32)
         last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-        y, backward = ops.flatten.raw(last, 1, need=[True, False, False])
+        y, backward = ops.flatten.run(last, need=[True], start_dim=1, end_dim=-1)
         assert np.array_equal(y, x.reshape(shape[0], -1))
         assert y.flags.c_contiguous
         dy = rng.standard_normal(y.shape).astype(np.float32)

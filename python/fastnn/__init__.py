@@ -1,14 +1,15 @@
 """fastnn: trains and serves CNNs and RNNs on the CPU. NumPy in, NumPy out."""
 
 from fastnn import _core as _core
-from fastnn import callbacks, data, datasets, losses, metrics, nn, ops, optim, schedules
+from fastnn import callbacks, data, datasets, graph, losses, metrics, nn, ops, optim, schedules
 from fastnn.explain import Explanation, explain
 from fastnn.files.checkpoint import CheckpointError, load, load_metadata, load_state, save
+from fastnn.graph import Graph, TraceError, rewrite, trace
+from fastnn.nn.recurrent.streaming import Stream
 from fastnn.random import get_rng_state, manual_seed, set_rng_state
 from fastnn.runtime.report import show_versions
 from fastnn.runtime.settings import get_conv_algorithm, set_conv_algorithm
 from fastnn.runtime.threads import default_num_threads, get_num_threads, set_num_threads, threads
-from fastnn.streaming import Stream
 from fastnn.tape import is_grad_enabled, no_grad
 from fastnn.tensor import Parameter, Tensor
 from fastnn.training.fit import evaluate, fit
@@ -18,9 +19,11 @@ __version__: str = _core.__version__
 __all__ = [
     "CheckpointError",
     "Explanation",
+    "Graph",
     "Parameter",
     "Stream",
     "Tensor",
+    "TraceError",
     "callbacks",
     "data",
     "datasets",
@@ -30,6 +33,7 @@ __all__ = [
     "get_conv_algorithm",
     "get_num_threads",
     "get_rng_state",
+    "graph",
     "is_grad_enabled",
     "load",
     "load_metadata",
@@ -41,6 +45,7 @@ __all__ = [
     "no_grad",
     "ops",
     "optim",
+    "rewrite",
     "save",
     "schedules",
     "set_conv_algorithm",
@@ -48,6 +53,7 @@ __all__ = [
     "set_rng_state",
     "show_versions",
     "threads",
+    "trace",
 ]
 
 _core.set_num_threads(default_num_threads())

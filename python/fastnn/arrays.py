@@ -55,7 +55,7 @@ def as_float32(x: Any, op: str, name: str) -> FloatArray:
     float64, float16, integers and bool are converted; complex, object, string and dates raise TypeError, and so do
     masked and sparse arrays and Tensors that require a gradient.
     """
-    if type(x) is np.ndarray and x.dtype == _FLOAT32 and x.flags.aligned:
+    if type(x) is np.ndarray and (x.dtype is _FLOAT32 or x.dtype == _FLOAT32) and x.flags.aligned:
         return x
     array = as_array(x, op, name)
     if array.dtype.kind not in "fiub":
@@ -65,7 +65,11 @@ def as_float32(x: Any, op: str, name: str) -> FloatArray:
 
 def as_numbers(x: Any, op: str, name: str) -> npt.NDArray[Any]:
     """``x`` as as_float32 has it, but integers and bool as they are: for ops that move elements and compute nothing."""
-    if type(x) is np.ndarray and (x.dtype == _FLOAT32 or x.dtype.kind in "iub") and x.flags.aligned:
+    if (
+        type(x) is np.ndarray
+        and x.flags.aligned
+        and (x.dtype is _FLOAT32 or x.dtype == _FLOAT32 or x.dtype.kind in "iub")
+    ):
         return x
     array = as_array(x, op, name)
     if array.dtype.kind in "iub":

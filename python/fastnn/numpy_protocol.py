@@ -12,109 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import fastnn
-from fastnn.tape import mode
+from fastnn.tape import mode, values_seen
 
-
-def _transpose(a: Any, axes: Any = None) -> Any:
-    return fastnn.ops.permute(a, range(a.ndim - 1, -1, -1) if axes is None else axes)
-
-
-def _expand_dims(a: Any, axis: int) -> Any:
-    return fastnn.ops.unsqueeze(a, axis)
-
-
-def _reduction(name: str) -> Callable[..., Any]:
-    def call(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-        return getattr(fastnn.ops, name)(a, axis=axis, keepdims=keepdims)
-
-    return call
-
-
-def _spread(name: str) -> Callable[..., Any]:
-    def call(a: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
-        return getattr(fastnn.ops, name)(a, axis=axis, correction=ddof, keepdims=keepdims)
-
-    return call
-
-
-def _squeeze(a: Any, axis: int | None = None) -> Any:
-    if axis is not None and a.shape[axis] != 1:
-        raise ValueError(f"squeeze: axis {axis} of the Tensor of shape {a.shape} is not of size 1")
-    return fastnn.ops.squeeze(a, axis)
-
-
-def _where(condition: Any, *choices: Any) -> Any:
-    return fastnn.ops.where(condition, *choices) if choices else np.nonzero(_arrays(condition, look=True))
-
-
-def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    return fastnn.ops.clamp(a, a_min if min is None else min, a_max if max is None else max)
-
-
-def _reshape(a: Any, shape: Any) -> Any:
-    return fastnn.ops.reshape(a, shape)
-
-
-def _moved(name: str) -> Callable[..., Any]:
-    def call(arrays: Any, axis: int = 0) -> Any:
-        return getattr(fastnn.ops, name)(arrays, axis)
-
-    return call
-
-
-def _operator(name: str) -> Callable[[Any, Any], Any]:
-    """The operator of the Tensor, which is one of the two."""
-
-    def call(x: Any, y: Any) -> Any:
-        return getattr(x, f"__{name}__")(y) if isinstance(x, NumpyProtocol) else getattr(y, f"__r{name}__")(x)
-
-    return call
-
-
-UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
-    np.absolute: lambda x: fastnn.ops.abs(x),
-    np.add: _operator("add"),
-    np.divide: lambda x, y: fastnn.ops.div(x, y),
-    np.exp: lambda x: fastnn.ops.exp(x),
-    np.fabs: lambda x: fastnn.ops.abs(x),
-    np.log: lambda x: fastnn.ops.log(x),
-    np.matmul: lambda x, y: fastnn.ops.matmul(x, y),
-    np.maximum: lambda x, y: fastnn.ops.maximum(x, y),
-    np.minimum: lambda x, y: fastnn.ops.minimum(x, y),
-    np.multiply: _operator("mul"),
-    np.negative: lambda x: fastnn.ops.neg(x),
-    np.positive: lambda x: x,
-    np.power: lambda x, y: fastnn.ops.pow(x, y),
-    np.reciprocal: lambda x: fastnn.ops.div(1, x),
-    np.sqrt: lambda x: fastnn.ops.sqrt(x),
-    np.square: lambda x: fastnn.ops.mul(x, x),
-    np.subtract: _operator("sub"),
-    np.tanh: lambda x: fastnn.ops.tanh(x),
-}
-
-FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.amax: _reduction("max"),
-    np.amin: _reduction("min"),
-    np.broadcast_to: lambda array, shape: fastnn.ops.broadcast_to(array, shape),
-    np.clip: _clip,
-    np.concatenate: _moved("concatenate"),
-    np.expand_dims: _expand_dims,
-    np.flip: lambda m, axis=None: fastnn.ops.flip(m, tuple(range(m.ndim)) if axis is None else axis),
-    np.max: _reduction("max"),
-    np.mean: _reduction("mean"),
-    np.min: _reduction("min"),
-    np.ravel: lambda a: fastnn.ops.reshape(a, (-1,)),
-    np.reshape: _reshape,
-    np.squeeze: _squeeze,
-    np.stack: _moved("stack"),
-    np.std: _spread("std"),
-    np.sum: _reduction("sum"),
-    np.swapaxes: lambda a, axis1, axis2: fastnn.ops.transpose(a, axis1, axis2),
-    np.transpose: _transpose,
-    np.var: _spread("var"),
-    np.where: _where,
-}
+UFUNCS: dict[np.ufunc, Callable[..., Any]] = {}  # those that are ops; filled when the ops are imported
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 # What only looks at values or shapes: the answer has no gradient in any library.
 LOOKING_UFUNCS = frozenset(
@@ -164,6 +65,9 @@ LOOKS = frozenset(
     }
 )
 
+# What looks at shapes and dtypes alone.
+SHAPES = frozenset({np.empty_like, np.ndim, np.ones_like, np.result_type, np.shape, np.size, np.zeros_like})
+
 
 def _arrays(value: Any, look: bool = False) -> Any:
     """``value`` with the arrays of Tensors in their place; NumPy may write to them and give views, unless it looks."""
@@ -199,6 +103,7 @@ def _by_op(function: Callable[..., Any], name: str, args: Any, kwargs: Any) -> A
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
+        values_seen(f"np.{name}")
         if mode.recording and _recorded((args, kwargs)):
             unknown = str(error).rpartition(" ")[2]
             raise TypeError(f"np.{name} of a Tensor has no argument {unknown}; use fastnn.ops, or t.detach()") from None
@@ -225,6 +130,7 @@ class NumpyProtocol:
         out = kwargs.get("out")
         if method == "__call__" and ufunc in UFUNCS and not kwargs:
             return UFUNCS[ufunc](*inputs)
+        values_seen(f"np.{ufunc.__name__}")
         look = ufunc in LOOKING_UFUNCS and method == "__call__"
         if mode.recording and not look and _recorded((inputs, kwargs)):
             raise _graph_lost(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
@@ -236,6 +142,8 @@ class NumpyProtocol:
         name = function.__name__
         if function in FUNCTIONS and kwargs.get("out") is None:
             return _by_op(function, name, args, kwargs)
+        if function not in SHAPES:
+            values_seen(f"np.{name}")
         look = function in LOOKS
         if mode.recording and not look and _recorded((args, kwargs)):
             raise _graph_lost(name)

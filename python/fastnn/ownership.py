@@ -1,4 +1,4 @@
-"""Whether anybody else can see the memory of a gradient: then it must be copied before it is added to.
+"""Whether anybody else can see the memory of an array: then it must not be written, or is looked at before it is used.
 
 Counts of references depend on the version of Python, so what they are for an array that nobody shares is measured once.
 """
@@ -6,19 +6,12 @@ Counts of references depend on the version of Python, so what they are for an ar
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import FloatArray
-
-
-def _references(gradients: Sequence[FloatArray]) -> int:
-    """References to a gradient, picked from the results of an op's backward, if there are none elsewhere."""
-    gradient = gradients[0]
-    return sys.getrefcount(gradient)
 
 
 def _owner_references(view: FloatArray) -> int:
@@ -29,13 +22,12 @@ def _owner_references(view: FloatArray) -> int:
     return sys.getrefcount(owner) if owner.size == view.size and not isinstance(owner.base, np.ndarray) else sys.maxsize
 
 
-ALONE = _references((np.empty(0, np.float32),))  # sys.getrefcount in that loop
 _OWNER_ALONE = _owner_references(np.empty((1, 1), np.float32)[0])
 
 
-def shows_only_itself(gradient: FloatArray) -> bool:
-    """Whether ``gradient`` owns its memory, or is the only view of an array that nobody refers to."""
-    return _owner_references(gradient) <= _OWNER_ALONE
+def shows_only_itself(array: FloatArray) -> bool:
+    """Whether ``array`` owns its memory, or is the only view of an array that nobody refers to."""
+    return _owner_references(array) <= _OWNER_ALONE
 
 
 def belongs_to_itself(array: npt.NDArray[Any]) -> bool:

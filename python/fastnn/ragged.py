@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastnn import ops
 from fastnn.arrays import as_indices
 
 Indices = npt.NDArray[np.int64]
@@ -30,7 +29,7 @@ class Packing:
 
     ``batch_sizes`` (T) says how many sequences have step t, ``order`` (N) which they are; ``sample`` and ``time``
     (rows) say where each packed row comes from. Raises ValueError for lengths below 1, TypeError for lengths that are
-    not integers.
+    not integers. Packed rows are taken by ``ops.take_rows``, and given back by ``ops.put_rows``.
 
     >>> packing = Packing([1, 3])
     >>> packing.batch_sizes.tolist(), packing.order.tolist()
@@ -46,38 +45,3 @@ class Packing:
         self.time: Indices = np.repeat(np.arange(self.steps), self.batch_sizes)
         starts = np.cumsum(self.batch_sizes) - self.batch_sizes
         self.sample: Indices = self.order[np.arange(self.time.size) - starts[self.time]]
-
-    def pack(self, x: Any, batch_first: bool) -> Any:
-        """(T, N, F), or (N, T, F) where batch_first, as packed rows (rows, F)."""
-        return ops.take_rows(ops.reshape(x, (-1, x.shape[2])), self._places(x.shape[0], x.shape[1], batch_first))
-
-    def unpack(self, rows: Any, steps: int, batch_first: bool) -> Any:
-        """The inverse of pack, with zeros after the end of each sequence."""
-        samples = self.lengths.size
-        first, second = (samples, steps) if batch_first else (steps, samples)
-        flat = ops.put_rows(rows, self._places(first, second, batch_first), samples * steps)
-        return ops.reshape(flat, (first, second, rows.shape[1]))
-
-    def _places(self, first: int, second: int, batch_first: bool) -> Indices:
-        return self.sample * second + self.time if batch_first else self.time * second + self.sample
-
-    def _joined(self) -> Indices:
-        """For each packed row its place in the sequences laid end to end."""
-        return (np.cumsum(self.lengths) - self.lengths)[self.sample] + self.time
-
-    def pack_list(self, sequences: list[Any]) -> Any:
-        """Arrays (T_n, F) as packed rows."""
-        return ops.take_rows(ops.concatenate(sequences), self._joined())
-
-    def unpack_list(self, rows: Any) -> list[Any]:
-        """The inverse of pack_list."""
-        joined, ends = ops.put_rows(rows, self._joined(), self.time.size), np.cumsum(self.lengths)
-        return [joined[int(end - n) : int(end)] for end, n in zip(ends, self.lengths, strict=True)]
-
-    def sort(self, state: Any) -> Any:
-        """(D, N, H) with the longest sequence first."""
-        return state[:, self.order]
-
-    def unsort(self, state: Any) -> Any:
-        """The inverse of sort."""
-        return state[:, np.argsort(self.order)]

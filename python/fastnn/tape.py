@@ -2,22 +2,24 @@
 
 Nodes point to the nodes of their inputs and to leaf Tensors, never to an output, so a graph dies with its last Tensor
 without the garbage collector.
+
+The contract of ``backward(*dys)``: what it returns is given away, for whoever gets it to keep and to write to. So no
+two of the arrays share memory, and none shares any with an argument or a result of the op or with anything that lives
+on. Except: a gradient may be one of ``dys``, or a view of one, or an array that cannot be written; those are copied.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from fastnn import writes
+from fastnn import _core, writes
 from fastnn.arrays import FloatArray, empty_like
-from fastnn.ownership import ALONE, shows_only_itself
 
 if TYPE_CHECKING:
     from fastnn.tensor import Tensor
@@ -28,10 +30,17 @@ Backward = Callable[..., Gradients]
 
 class _Mode(threading.local):
     recording = True
+    recorder: Any = None  # of every call of an op, see ops/op.py
     before: Any = None  # what was set outside, (recording, what was set outside of that)
 
 
 mode = _Mode()
+
+
+def values_seen(by: str) -> None:
+    """To be said before values of a Tensor are seen, or written, other than by an op: a recorder may refuse that."""
+    if mode.recorder is not None:
+        mode.recorder.leave(by)
 
 
 class no_grad:  # noqa: N801  (the field's name)
@@ -111,8 +120,29 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def add_to_leaf(leaf: Tensor, gradient: FloatArray, alone: bool = False) -> None:
-    """Adds to ``leaf.grad``. A first gradient is copied, unless it is ``alone``: nobody else has or will have it."""
+_BLOCK = type(_core.empty((1,)).base)  # under arrays of the kernels, each of which has one of its own
+
+
+def _owner(array: Any) -> Any:
+    """Whose memory an array shows: its own, or that of the last of its bases, through what as_strided puts between."""
+    while (base := getattr(array, "base", None)) is not None:
+        array = base
+    return array
+
+
+def _given_away(gradient: FloatArray, dys: Sequence[FloatArray | None]) -> bool:
+    """Whether ``gradient``, which a backward made of ``dys``, may be kept: all of its memory, and no part of theirs."""
+    base = gradient.base
+    if not gradient.flags.writeable or (isinstance(base, np.ndarray) and base.size != gradient.size):
+        return False  # a part would keep all of it alive
+    if base is None or type(base) is _BLOCK:  # the usual case, told without a search
+        return not any([gradient is dy for dy in dys])
+    owner = _owner(gradient)
+    return not any([owner is _owner(dy) for dy in dys])
+
+
+def add_to_leaf(leaf: Tensor, gradient: FloatArray, given: bool = False) -> None:
+    """Adds to ``leaf.grad``. A first gradient is copied, unless it is ``given``: nobody else has or will have it."""
     if gradient.shape != leaf.shape:
         raise RuntimeError(
             f"backward: a gradient of shape {gradient.shape} for a Tensor of shape {leaf.shape}; did it get data of "
@@ -122,7 +152,7 @@ def add_to_leaf(leaf: Tensor, gradient: FloatArray, alone: bool = False) -> None
         if leaf._grad is not None:
             np.add(leaf._grad, gradient, out=leaf._grad)
             return
-        if alone and leaf._home is None and shows_only_itself(gradient):
+        if given and leaf._home is None:
             leaf._grad, leaf._lent = gradient, False
             return
         home = leaf._home if leaf._home is not None and leaf._home.shape == gradient.shape else None
@@ -173,8 +203,7 @@ def backpropagate(root: Node, index: int, gradient: FloatArray) -> None:
             if grad is None:
                 raise RuntimeError(f"backward: {node.name} has no gradient for its argument {i}; detach() it")
             if type(edge) is not tuple:
-                alone = sys.getrefcount(grad) <= ALONE
-                add_to_leaf(edge, grad, alone)  # type: ignore[arg-type]
+                add_to_leaf(edge, grad, _given_away(grad, dys))  # type: ignore[arg-type]
                 continue
             sums = pending.setdefault(id(edge[0]), [None] * edge[0].outputs)
             before = sums[edge[1]]

@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastnn import writes
 from fastnn.arrays import FloatArray, as_float32
-from fastnn.inplace import InPlace
-from fastnn.numpy_protocol import NumpyProtocol
-from fastnn.operators import Operators
+from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol
 from fastnn.ownership import belongs_to_itself
-from fastnn.tape import Node, add_to_leaf, backpropagate
+from fastnn.tape import Node, add_to_leaf, backpropagate, mode, values_seen
+
+if TYPE_CHECKING:
+    from fastnn.ops.inplace import InPlace
+    from fastnn.ops.methods import Methods
+
+    class _GivenByOps(InPlace, Methods):
+        """Operators and methods, each of which calls an op."""
+
+else:
+
+    class _GivenByOps:
+        """Where ``give`` puts operators and methods: here no op is known."""
+
+        __slots__ = ()
+
+
+def give(methods: Sequence[type], ufuncs: dict[Any, Any], functions: dict[Any, Any]) -> None:
+    """Every Tensor has the methods of these classes from now on, and these of NumPy's functions are ops."""
+    for kind in methods:
+        for name, method in vars(kind).items():
+            if callable(method) or isinstance(method, property):
+                setattr(_GivenByOps, name, method)
+    UFUNCS.update(ufuncs)
+    FUNCTIONS.update(functions)
 
 
 class Size(int):
@@ -26,7 +49,7 @@ class Size(int):
         return self.shape if dim is None else self.shape[dim]
 
 
-class Tensor(NumpyProtocol, InPlace, Operators):
+class Tensor(NumpyProtocol, _GivenByOps):
     """A float32 array (``data``) that remembers how it was computed, for ``backward()``.
 
     Args:
@@ -69,12 +92,14 @@ class Tensor(NumpyProtocol, InPlace, Operators):
     @property
     def data(self) -> FloatArray:
         """The array itself, not a copy."""
+        values_seen("x.data, x.numpy() or NumPy")
         if not self._exposed:
             self._expose()
         return self._array
 
     @data.setter
     def data(self, data: Any) -> None:
+        values_seen("x.data = y")
         if data is self._array:  # x.data -= y ends here
             writes.note_write(data)
         self._array = as_float32(data, "Tensor", "data")
@@ -133,6 +158,7 @@ class Tensor(NumpyProtocol, InPlace, Operators):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For copy and pickle: the data, neither gradient nor graph."""
+        values_seen("a copy")
         if self._node is not None:
             raise RuntimeError("only a Tensor that was not computed can be copied or pickled; detach() it first")
         return _restored, (type(self), self._array, self.requires_grad)
@@ -151,11 +177,16 @@ class Tensor(NumpyProtocol, InPlace, Operators):
 
     def item(self) -> float | int | bool:
         """The value of a Tensor of one element, as a Python number."""
+        values_seen("x.item()")
         return self._array.item()  # type: ignore[no-any-return]
 
     def detach(self) -> Tensor:
         """The same array in a Tensor that remembers nothing."""
-        return wrapped(self.data)
+        if mode.recorder is None:
+            return wrapped(self.data)
+        alias = wrapped(self._array)
+        mode.recorder.same(alias, self)
+        return alias
 
     def backward(self, gradient: Any = None) -> None:
         """Adds to ``grad`` of every leaf that requires it: d(self)/d(leaf), weighted by ``gradient``.
@@ -168,6 +199,7 @@ class Tensor(NumpyProtocol, InPlace, Operators):
         a gradient has been written since: by an optimizer's step, by load_state_dict, in place, or by the user into an
         array that was given to an op. No gradient has been added then.
         """
+        values_seen("backward()")
         if gradient is None:
             if self._array.size != 1:
                 raise ValueError(f"backward: a Tensor of shape {self.shape} needs a gradient of that shape")

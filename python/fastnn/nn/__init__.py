@@ -7,14 +7,12 @@ from fastnn.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose
 from fastnn.nn.crf import CRF
 from fastnn.nn.dropout import Dropout
 from fastnn.nn.embedding import Embedding
-from fastnn.nn.gated import GRU, LSTM
 from fastnn.nn.linear import Linear
 from fastnn.nn.loss import CrossEntropyLoss, CTCLoss, MSELoss
 from fastnn.nn.module import Module
 from fastnn.nn.normalization import BatchNorm1d, BatchNorm2d
 from fastnn.nn.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
-from fastnn.nn.recurrent import RNN
-from fastnn.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell
+from fastnn.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from fastnn.nn.shape import Flatten, Identity
 from fastnn.tensor import Parameter
 

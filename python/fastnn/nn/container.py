@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from fastnn.nn import watch
 from fastnn.nn.attributes import CHILDREN, check_name, checked
 from fastnn.nn.module import Module
-from fastnn.nn.recurrent import _Recurrent
+from fastnn.nn.recurrent import Recurrent
+from fastnn.tape import mode
 
 
 class _Container(Module):
@@ -127,8 +127,8 @@ class _Numbered(_Container):
 
 
 def _joined(module: Module, following: Module) -> Callable[[Any], Any] | None:
-    """Both as one function, unless somebody listens or put a forward of their own on one of them."""
-    if watch.own.listeners or "forward" in vars(module) or "forward" in vars(following):
+    """Both as one function, unless calls are recorded or somebody put a forward of their own on one of them."""
+    if mode.recorder is not None or "forward" in vars(module) or "forward" in vars(following):
         return None
     return module._in_one_pass_with(following)
 
@@ -193,7 +193,7 @@ class Sequential(_Numbered):
         labels = [f"{name} ({type(module).__name__})" for name, module in self._modules.items()]
         own = type(self).__name__
         if place and isinstance(x, tuple) and isinstance(error, (AttributeError, TypeError, ValueError)):
-            recurrent = isinstance(list(self._modules.values())[place - 1], _Recurrent)
+            recurrent = isinstance(list(self._modules.values())[place - 1], Recurrent)
             what = "(output, state)" if recurrent else f"a tuple of {len(x)}"
             raise TypeError(
                 f"{own}: {labels[place - 1]} returned {what} and {labels[place]} was given that. To hand on the output "

@@ -6,7 +6,7 @@ from fastnn import ops
 from fastnn.arrays import pair, positive_int, single
 from fastnn.nn.init import fan_in_bound, uniform
 from fastnn.nn.module import Module
-from fastnn.ops.conv2d import padding_sides
+from fastnn.ops.checks import padding_sides
 from fastnn.ops.conv_transpose2d import check_output_padding
 from fastnn.tensor import Parameter
 

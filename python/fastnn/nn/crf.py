@@ -13,21 +13,20 @@ from fastnn.nn.module import Module
 from fastnn.tensor import Parameter, Tensor
 
 
+def _shape(given: Any, name: str) -> tuple[int, ...]:
+    return given.shape if isinstance(given, Tensor) else as_array(given, "CRF", name).shape
+
+
 def _lengths(lengths: Any, mask: Any, shape: tuple[int, ...], batch_first: bool) -> Any:
     """``lengths``, or how many steps of each sample are True in ``mask``, (T, N) or (N, T) as emissions are."""
     if mask is None:
         return lengths
     if lengths is not None:
         raise ValueError("CRF: give lengths or mask, not both")
-    steps = as_array(mask, "CRF", "mask")
-    if steps.dtype.kind not in "biu":
-        raise TypeError(f"CRF: mask has dtype {steps.dtype}, expected bool or integers")
-    if steps.shape != shape[:2]:
-        raise ValueError(f"CRF: emissions has shape {shape} but mask has {steps.shape}, expected {shape[:2]}")
-    steps = (steps.T if batch_first else steps) != 0
-    if np.any(steps[1:] & ~steps[:-1]):
-        raise ValueError("CRF: mask has a step that counts after one that does not")
-    return steps.sum(axis=0)
+    given = _shape(mask, "mask")
+    if given != shape[:2]:
+        raise ValueError(f"CRF: emissions has shape {shape} but mask has {given}, expected {shape[:2]}")
+    return ops.crf_lengths(mask, batch_first)
 
 
 class CRF(Module):
@@ -69,24 +68,20 @@ class CRF(Module):
         return x
 
     def forward(self, emissions: Any, tags: Any, lengths: Any = None, mask: Any = None, reduction: str = "mean") -> Any:
-        x, labels = self._emissions(emissions), as_array(tags, "CRF", "tags")
+        x, shape = self._emissions(emissions), _shape(tags, "tags")
         counts = _lengths(lengths, mask, x.shape, self.batch_first)
-        if labels.shape != x.shape[:2]:
-            raise ValueError(f"CRF: emissions has shape {x.shape} but tags has {labels.shape}, expected {x.shape[:2]}")
+        if shape != x.shape[:2]:
+            raise ValueError(f"CRF: emissions has shape {x.shape} but tags has {shape}, expected {x.shape[:2]}")
         if self.batch_first:
-            x, labels = ops.transpose(x, 0, 1), labels.T
-        return ops.crf_loss(
-            x, labels, self.transitions, self.start_transitions, self.end_transitions, counts, reduction
-        )
+            x, tags = ops.transpose(x, 0, 1), ops.transpose(tags, 0, 1)
+        return ops.crf_loss(x, tags, self.transitions, self.start_transitions, self.end_transitions, counts, reduction)
 
     def decode(self, emissions: Any, lengths: Any = None, mask: Any = None) -> list[npt.NDArray[np.int64]]:
         """The likeliest tags of each sample, as a list of N integer arrays; scores are in ops.crf_decode."""
         x = self._emissions(emissions)
         counts = _lengths(lengths, mask, x.shape, self.batch_first)
-        x = x._array if isinstance(x, Tensor) else x
-        x = np.swapaxes(x, 0, 1) if self.batch_first else x
-        pairs, start, end = self.transitions._array, self.start_transitions._array, self.end_transitions._array
-        return ops.crf_decode(x, pairs, start, end, counts)[0]
+        x = ops.transpose(x, 0, 1) if self.batch_first else x
+        return ops.crf_decode(x, self.transitions, self.start_transitions, self.end_transitions, counts)[0]
 
     def extra_repr(self) -> str:
         return f"{self.num_tags}" + (", batch_first=True" if self.batch_first else "")

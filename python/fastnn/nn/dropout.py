@@ -4,7 +4,7 @@ from typing import Any
 
 from fastnn import ops
 from fastnn.nn.module import Module
-from fastnn.ops.dropout import check_probability
+from fastnn.ops.checks import check_probability
 
 
 class Dropout(Module):

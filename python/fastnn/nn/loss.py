@@ -4,9 +4,9 @@ from typing import Any
 
 from fastnn import ops
 from fastnn.nn.module import Module
+from fastnn.ops.checks import check_reduction
 from fastnn.ops.cross_entropy import check_smoothing
 from fastnn.ops.ctc import check_blank
-from fastnn.ops.mse_loss import check_reduction
 
 
 class CrossEntropyLoss(Module):

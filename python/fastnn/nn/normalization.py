@@ -56,15 +56,18 @@ class _BatchNorm(Module):
         mean, var, count = [
             writable(self, name) if training else getattr(self, name) for name in _BatchNorm.buffer_names
         ]
-        momentum = self.momentum
-        if momentum is None:
-            momentum = 1 / (int(count) + 1) if training and count is not None else 0.0
-        y = ops.batchnorm(
-            x, mean, var, self.weight, self.bias, training=training, momentum=momentum, eps=self.eps, relu=relu
+        return ops.batchnorm(
+            x,
+            mean,
+            var,
+            self.weight,
+            self.bias,
+            training=training,
+            momentum=self.momentum,
+            eps=self.eps,
+            num_batches_tracked=count,
+            relu=relu,
         )
-        if training and count is not None:  # after all that may raise
-            np.add(count, 1, out=count)
-        return y
 
     def extra_repr(self) -> str:
         return (

@@ -1,15 +1,17 @@
 """Functional ops on arrays and Tensors, one file per op: each checks its input, calls the kernel, defines backward."""
 
+from fastnn.ops import numpy_functions as _numpy
 from fastnn.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
 from fastnn.ops.adaptive_avgpool2d import adaptive_avgpool1d, adaptive_avgpool2d
 from fastnn.ops.arithmetic import add, div, maximum, minimum, mul, pow, sub, where
+from fastnn.ops.arrange import flip, pad, repeat
 from fastnn.ops.avgpool2d import avgpool1d, avgpool2d
 from fastnn.ops.batchnorm import batchnorm
 from fastnn.ops.conv1d import conv1d
 from fastnn.ops.conv2d import conv2d
 from fastnn.ops.conv_transpose1d import conv_transpose1d
 from fastnn.ops.conv_transpose2d import conv_transpose2d
-from fastnn.ops.crf import crf_decode, crf_loss
+from fastnn.ops.crf import crf_decode, crf_lengths, crf_loss
 from fastnn.ops.cross_entropy import cross_entropy
 from fastnn.ops.ctc import ctc_beam_decode, ctc_greedy_decode, ctc_loss
 from fastnn.ops.dropout import dropout
@@ -17,19 +19,24 @@ from fastnn.ops.embedding import embedding
 from fastnn.ops.extreme import argmax, argmin, max, min
 from fastnn.ops.gru import gru, gru_cell
 from fastnn.ops.gru_variant import gru_variant
-from fastnn.ops.join import cat, chunk, concatenate, index, split, stack, unbind
+from fastnn.ops.index import index
+from fastnn.ops.inplace import InPlace as _InPlace
+from fastnn.ops.join import cat, chunk, concatenate, split, stack, unbind
 from fastnn.ops.linear import linear
 from fastnn.ops.lstm import lstm, lstm_cell
 from fastnn.ops.lstm_variant import lstm_variant
 from fastnn.ops.matmul import matmul
 from fastnn.ops.maxpool2d import maxpool1d, maxpool2d
+from fastnn.ops.methods import Methods as _Methods
 from fastnn.ops.mse_loss import mse_loss
+from fastnn.ops.packing import packing
 from fastnn.ops.pointwise import abs, clamp, exp, log, neg, sqrt
 from fastnn.ops.reduction import mean, std, sum, var
 from fastnn.ops.rnn import rnn, rnn_cell
 from fastnn.ops.rows import put_rows, take_rows
-from fastnn.ops.shape import broadcast_to, flatten, flip, pad, permute, repeat, reshape, squeeze, transpose, unsqueeze
+from fastnn.ops.shape import broadcast_to, flatten, permute, reshape, squeeze, transpose, unsqueeze
 from fastnn.ops.softmax import log_softmax, softmax
+from fastnn.tensor import give as _give
 
 __all__ = [
     "abs",
@@ -51,6 +58,7 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "crf_decode",
+    "crf_lengths",
     "crf_loss",
     "cross_entropy",
     "ctc_beam_decode",
@@ -85,6 +93,7 @@ __all__ = [
     "mse_loss",
     "mul",
     "neg",
+    "packing",
     "pad",
     "permute",
     "pow",
@@ -112,3 +121,5 @@ __all__ = [
     "var",
     "where",
 ]
+
+_give([_InPlace, _Methods], _numpy.UFUNCS, _numpy.FUNCTIONS)

@@ -3,28 +3,41 @@ which moves elements)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_numbers
-from fastnn.op import op, op_not_reading
 from fastnn.ops.broadcast import operand, pointwise, pointwise_backward, sum_to
+from fastnn.ops.checks import broadcast
 from fastnn.ops.join import numbers
+from fastnn.ops.op import Normal, op
 from fastnn.tape import Backward
 
+Need = Sequence[bool]
 Result = tuple[FloatArray, Backward]
 
 
-def _binary(sign: str, ufunc: np.ufunc, name: str, x: FloatArray, y: FloatArray) -> FloatArray:
+def _binary(sign: str, ufunc: np.ufunc, x: FloatArray, y: FloatArray) -> FloatArray:
     """x sign y; where both are small and need no broadcasting, without NumPy's way around its warnings."""
     z: FloatArray | None = _core.arithmetic(sign, x, y)
-    return pointwise(ufunc, name, x, y) if z is None else z
+    return pointwise(ufunc, x, y) if z is None else z
 
 
-@op_not_reading("x", "y")
-def add(x: Any, y: Any, *, need: list[bool]) -> Result:
+def _add_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
+    x_shape, y_shape = x.shape, y.shape
+
+    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
+        return sum_to(dz, x_shape) if need[0] else None, sum_to(dz, y_shape) if need[1] else None
+
+    return _binary("+", np.add, x, y), backward
+
+
+@op(shape=partial(broadcast, "add"), run=_add_run, unread=("x", "y"))
+def add(x: Any, y: Any) -> Normal:
     """x + y, shapes broadcast as in NumPy. Raises ValueError when they do not, TypeError unless both are real numbers.
 
     >>> import numpy as np, fastnn as fnn
@@ -32,41 +45,30 @@ def add(x: Any, y: Any, *, need: list[bool]) -> Result:
     array([[2., 3.],
            [2., 3.]], dtype=float32)
     """
-    x, y = operand(x, "add", "x"), operand(y, "add", "y")
+    return (operand(x, "add", "x"), operand(y, "add", "y")), {}
+
+
+def _sub_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     x_shape, y_shape = x.shape, y.shape
 
     def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
-        return sum_to(dz, x_shape) if need[0] else None, sum_to(dz, y_shape) if need[1] else None
+        return sum_to(dz, x_shape) if need[0] else None, np.negative(sum_to(dz, y_shape)) if need[1] else None
 
-    return _binary("+", np.add, "add", x, y), backward
+    return _binary("-", np.subtract, x, y), backward
 
 
-@op_not_reading("x", "y")
-def sub(x: Any, y: Any, *, need: list[bool]) -> Result:
+@op(shape=partial(broadcast, "sub"), run=_sub_run, unread=("x", "y"))
+def sub(x: Any, y: Any) -> Normal:
     """x - y, as add.
 
     >>> import fastnn as fnn
     >>> fnn.ops.sub(2, [1.0, 2.0])
     array([1., 0.], dtype=float32)
     """
-    x, y = operand(x, "sub", "x"), operand(y, "sub", "y")
-    x_shape, y_shape = x.shape, y.shape
-
-    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
-        return sum_to(dz, x_shape) if need[0] else None, np.negative(sum_to(dz, y_shape)) if need[1] else None
-
-    return _binary("-", np.subtract, "sub", x, y), backward
+    return (operand(x, "sub", "x"), operand(y, "sub", "y")), {}
 
 
-@op
-def mul(x: Any, y: Any, *, need: list[bool]) -> Result:
-    """x * y, element by element, as add.
-
-    >>> import fastnn as fnn
-    >>> fnn.ops.mul([1.0, 2.0], 3)
-    array([3., 6.], dtype=float32)
-    """
-    x, y = operand(x, "mul", "x"), operand(y, "mul", "y")
+def _mul_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     x_shape, y_shape = x.shape, y.shape
     kept_x, kept_y = x if need[1] else None, y if need[0] else None
 
@@ -75,20 +77,23 @@ def mul(x: Any, y: Any, *, need: list[bool]) -> Result:
         dy = None if kept_x is None else sum_to(pointwise_backward(np.multiply, dz, kept_x), y_shape)
         return dx, dy
 
-    return _binary("*", np.multiply, "mul", x, y), backward
+    return _binary("*", np.multiply, x, y), backward
 
 
-@op
-def div(x: Any, y: Any, *, need: list[bool]) -> Result:
-    """x / y, element by element, as add; x / 0 is inf or nan, as IEEE 754 has it, without a warning.
+@op(shape=partial(broadcast, "mul"), run=_mul_run)
+def mul(x: Any, y: Any) -> Normal:
+    """x * y, element by element, as add.
 
     >>> import fastnn as fnn
-    >>> fnn.ops.div(1, [2.0, 0.0])
-    array([0.5, inf], dtype=float32)
+    >>> fnn.ops.mul([1.0, 2.0], 3)
+    array([3., 6.], dtype=float32)
     """
-    x, y = operand(x, "div", "x"), operand(y, "div", "y")
+    return (operand(x, "mul", "x"), operand(y, "mul", "y")), {}
+
+
+def _div_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     x_shape, y_shape = x.shape, y.shape
-    z = _binary("/", np.divide, "div", x, y)
+    z = _binary("/", np.divide, x, y)
     kept_z = z if need[1] else None
 
     def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
@@ -99,18 +104,19 @@ def div(x: Any, y: Any, *, need: list[bool]) -> Result:
     return z, backward
 
 
-@op
-def pow(x: Any, exponent: Any, *, need: list[bool]) -> Result:
-    """x ** exponent, element by element, as add; a negative x with a fractional exponent gives nan.
-
-    The gradient of the exponent is x ** exponent * log(x), and 0 where x is 0 and the exponent is not negative.
+@op(shape=partial(broadcast, "div"), run=_div_run)
+def div(x: Any, y: Any) -> Normal:
+    """x / y, element by element, as add; x / 0 is inf or nan, as IEEE 754 has it, without a warning.
 
     >>> import fastnn as fnn
-    >>> fnn.ops.pow([1.0, 2.0, 3.0], 2)
-    array([1., 4., 9.], dtype=float32)
+    >>> fnn.ops.div(1, [2.0, 0.0])
+    array([0.5, inf], dtype=float32)
     """
-    x, p = operand(x, "pow", "x"), operand(exponent, "pow", "exponent")
-    z = _binary("*", np.multiply, "pow", x, x) if p.ndim == 0 and p == 2 else pointwise(np.power, "pow", x, p)
+    return (operand(x, "div", "x"), operand(y, "div", "y")), {}
+
+
+def _pow_run(x: FloatArray, p: FloatArray, *, need: Need) -> Result:
+    z = _binary("*", np.multiply, x, x) if p.ndim == 0 and p == 2 else pointwise(np.power, x, p)
     kept_z = z if need[1] else None
 
     def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
@@ -125,44 +131,78 @@ def pow(x: Any, exponent: Any, *, need: list[bool]) -> Result:
     return z, backward
 
 
-def _choose(ufunc: np.ufunc, name: str, x: Any, y: Any, need: list[bool]) -> Result:
+@op(shape=partial(broadcast, "pow"), run=_pow_run)
+def pow(x: Any, exponent: Any) -> Normal:
+    """x ** exponent, element by element, as add; a negative x with a fractional exponent gives nan.
+
+    The gradient of the exponent is x ** exponent * log(x), and 0 where x is 0 and the exponent is not negative.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.pow([1.0, 2.0, 3.0], 2)
+    array([1., 4., 9.], dtype=float32)
+    """
+    return (operand(x, "pow", "x"), operand(exponent, "pow", "exponent")), {}
+
+
+def _choose(ufunc: np.ufunc) -> Callable[..., Result]:
     """maximum or minimum; where both are equal, each gets half of the gradient."""
-    x, y = operand(x, name, "x"), operand(y, name, "y")
-    z = pointwise(ufunc, name, x, y)
 
-    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
-        def share(a: FloatArray, b: FloatArray) -> FloatArray:
-            return sum_to(np.where(a == b, dz / np.float32(2), np.where(b == z, np.float32(0), dz)), a.shape)
+    def run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
+        z = pointwise(ufunc, x, y)
 
-        return share(x, y) if need[0] else None, share(y, x) if need[1] else None
+        def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
+            def share(a: FloatArray, b: FloatArray) -> FloatArray:
+                return sum_to(np.where(a == b, dz / np.float32(2), np.where(b == z, np.float32(0), dz)), a.shape)
 
-    return z, backward
+            return share(x, y) if need[0] else None, share(y, x) if need[1] else None
+
+        return z, backward
+
+    return run
 
 
-@op
-def maximum(x: Any, y: Any, *, need: list[bool]) -> Result:
+@op(shape=partial(broadcast, "maximum"), run=_choose(np.maximum))
+def maximum(x: Any, y: Any) -> Normal:
     """The larger of x and y, element by element, as add; nan where either is. Equal elements share the gradient.
 
     >>> import fastnn as fnn
     >>> fnn.ops.maximum([-1.0, 2.0], 0)
     array([0., 2.], dtype=float32)
     """
-    return _choose(np.maximum, "maximum", x, y, need)
+    return (operand(x, "maximum", "x"), operand(y, "maximum", "y")), {}
 
 
-@op
-def minimum(x: Any, y: Any, *, need: list[bool]) -> Result:
+@op(shape=partial(broadcast, "minimum"), run=_choose(np.minimum))
+def minimum(x: Any, y: Any) -> Normal:
     """The smaller of x and y, element by element, as add; nan where either is. Equal elements share the gradient.
 
     >>> import fastnn as fnn
     >>> fnn.ops.minimum([-1.0, 2.0], 0)
     array([-1.,  0.], dtype=float32)
     """
-    return _choose(np.minimum, "minimum", x, y, need)
+    return (operand(x, "minimum", "x"), operand(y, "minimum", "y")), {}
 
 
-@op
-def where(condition: Any, x: Any, y: Any, *, need: list[bool]) -> Result:
+def _where_run(holds: Any, x: FloatArray, y: FloatArray, *, need: Need) -> Result:
+    x_shape, y_shape = x.shape, y.shape
+    if need[1] or need[2]:
+        holds = holds.copy()  # the gradient reads it
+
+    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
+        zero = np.float32(0)
+        dx = sum_to(np.where(holds, dz, zero), x_shape) if need[1] else None
+        dy = sum_to(np.where(holds, zero, dz), y_shape) if need[2] else None
+        return None, dx, dy
+
+    return np.where(holds, x, y), backward
+
+
+@op(
+    shape=partial(broadcast, "where"),
+    run=_where_run,
+    outputs=lambda condition, x, y: np.result_type(x, y),
+)
+def where(condition: Any, x: Any, y: Any) -> Normal:
     """x where condition holds, else y; all three broadcast.
 
     Args:
@@ -176,19 +216,4 @@ def where(condition: Any, x: Any, y: Any, *, need: list[bool]) -> Result:
     holds = as_numbers(condition, "where", "condition")
     if holds.dtype != np.bool_:
         raise TypeError(f"where: condition has dtype {holds.dtype}, expected bool")
-    x, y = numbers((x, y), "where", ("x", "y"))
-    x_shape, y_shape = x.shape, y.shape
-    if need[1] or need[2]:
-        holds = holds.copy()  # the gradient reads it
-    try:
-        z = np.where(holds, x, y)
-    except ValueError:
-        raise ValueError(f"where: shapes {holds.shape}, {x_shape} and {y_shape} do not broadcast together") from None
-
-    def backward(dz: FloatArray) -> tuple[FloatArray | None, ...]:
-        zero = np.float32(0)
-        dx = sum_to(np.where(holds, dz, zero), x_shape) if need[1] else None
-        dy = sum_to(np.where(holds, zero, dz), y_shape) if need[2] else None
-        return None, dx, dy
-
-    return z, backward
+    return (holds, *numbers((x, y), "where", ("x", "y"))), {}

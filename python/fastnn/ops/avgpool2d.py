@@ -1,15 +1,52 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, channels_last, pair, positive_int, require_ndim, single
-from fastnn.op import op
-from fastnn.ops.maxpool2d import check_windows
+from fastnn.arrays import FloatArray, as_float32, channels_last, pair, positive_int, single
+from fastnn.ops.checks import check_windows, require_axes
+from fastnn.ops.op import Normal, Shape, op
 from fastnn.tape import Backward
 
+Pair = tuple[int, int]
 
-@op
+
+def _shape_2d(
+    x: Shape,
+    *,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Shape:
+    require_axes(x, 4, "(N, C, H, W)", "avgpool2d", "x")
+    return *x[:2], *check_windows("avgpool2d", x, kernel_size, padding, (1, 1), stride, ceil_mode)
+
+
+def _run_2d(
+    x: FloatArray,
+    *,
+    need: Sequence[bool],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> tuple[FloatArray, Backward]:
+    shape = x.shape
+    windows = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override or 0)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        return (_core.avgpool2d_backward(channels_last(dy), shape, *windows),)
+
+    return _core.avgpool2d_forward(channels_last(x), *windows), backward
+
+
+@op(shape=_shape_2d, run=_run_2d)
 def avgpool2d(
     x: Any,
     kernel_size: Any,
@@ -18,9 +55,7 @@ def avgpool2d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
-    *,
-    need: list[bool],
-) -> tuple[FloatArray, Backward]:
+) -> Normal:
     """The mean of each window of an image, per channel.
 
     Args:
@@ -41,22 +76,52 @@ def avgpool2d(
     array([[ 2.5,  4.5],
            [10.5, 12.5]], dtype=float32)
     """
-    x = as_float32(x, "avgpool2d", "x")
-    require_ndim(x, 4, "(N, C, H, W)", "avgpool2d", "x")
-    kernel = pair(kernel_size, "avgpool2d", "kernel_size")
-    step = kernel if stride is None else pair(stride, "avgpool2d", "stride")
-    around = pair(padding, "avgpool2d", "padding", minimum=0)
-    check_windows("avgpool2d", x.shape, kernel, around, (1, 1), step, ceil_mode)
-    divisor = 0 if divisor_override is None else positive_int(divisor_override, "avgpool2d", "divisor_override")
-    shape, windows = x.shape, (kernel, step, around, bool(ceil_mode), bool(count_include_pad), divisor)
+    kernel, divisor = pair(kernel_size, "avgpool2d", "kernel_size"), divisor_override
+    return (as_float32(x, "avgpool2d", "x"),), {
+        "kernel_size": kernel,
+        "stride": kernel if stride is None else pair(stride, "avgpool2d", "stride"),
+        "padding": pair(padding, "avgpool2d", "padding", minimum=0),
+        "ceil_mode": bool(ceil_mode),
+        "count_include_pad": bool(count_include_pad),
+        "divisor_override": None if divisor is None else positive_int(divisor, "avgpool2d", "divisor_override"),
+    }
+
+
+def _shape_1d(
+    x: Shape, *, kernel_size: int, stride: int, padding: int, ceil_mode: bool, count_include_pad: bool
+) -> Shape:
+    require_axes(x, 3, "(N, C, L)", "avgpool1d", "x")
+    return *x[:2], *check_windows("avgpool1d", x, (kernel_size,), (padding,), (1,), (stride,), ceil_mode)
+
+
+def _run_1d(
+    x: FloatArray,
+    *,
+    need: Sequence[bool],
+    kernel_size: int,
+    stride: int,
+    padding: int,
+    ceil_mode: bool,
+    count_include_pad: bool,
+) -> tuple[FloatArray, Backward]:
+    y, backward_2d = avgpool2d.run(
+        x[:, :, None, :],
+        need=need,
+        kernel_size=(1, kernel_size),
+        stride=(1, stride),
+        padding=(0, padding),
+        ceil_mode=ceil_mode,
+        count_include_pad=count_include_pad,
+        divisor_override=None,
+    )
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
-        return (_core.avgpool2d_backward(channels_last(dy), shape, *windows),)
+        return (backward_2d(dy[:, :, None, :])[0][:, :, 0, :],)
 
-    return _core.avgpool2d_forward(channels_last(x), *windows), backward
+    return y[:, :, 0, :], backward
 
 
-@op
+@op(shape=_shape_1d, run=_run_1d)
 def avgpool1d(
     x: Any,
     kernel_size: Any,
@@ -64,9 +129,7 @@ def avgpool1d(
     padding: Any = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
-    *,
-    need: list[bool],
-) -> tuple[FloatArray, Backward]:
+) -> Normal:
     """The mean of each window of a sequence, per channel: avgpool2d over images of height one.
 
     Args:
@@ -79,19 +142,11 @@ def avgpool1d(
     >>> fnn.ops.avgpool1d(np.array([[[1.0, 4.0, 3.0, 2.0, 9.0]]]), 2)
     array([[[2.5, 2.5]]], dtype=float32)
     """
-    x = as_float32(x, "avgpool1d", "x")
-    require_ndim(x, 3, "(N, C, L)", "avgpool1d", "x")
-    y, backward_2d = avgpool2d.raw(  # type: ignore[attr-defined]
-        x[:, :, None, :],
-        (1, single(kernel_size, "avgpool1d", "kernel_size")),
-        None if stride is None else (1, single(stride, "avgpool1d", "stride")),
-        (0, single(padding, "avgpool1d", "padding", minimum=0)),
-        ceil_mode,
-        count_include_pad,
-        need=need,
-    )
-
-    def backward(dy: FloatArray) -> tuple[FloatArray]:
-        return (backward_2d(dy[:, :, None, :])[0][:, :, 0, :],)
-
-    return y[:, :, 0, :], backward
+    kernel = single(kernel_size, "avgpool1d", "kernel_size")
+    return (as_float32(x, "avgpool1d", "x"),), {
+        "kernel_size": kernel,
+        "stride": kernel if stride is None else single(stride, "avgpool1d", "stride"),
+        "padding": single(padding, "avgpool1d", "padding", minimum=0),
+        "ceil_mode": bool(ceil_mode),
+        "count_include_pad": bool(count_include_pad),
+    }

@@ -52,16 +52,10 @@ def pointwise_backward(ufunc: np.ufunc, *operands: FloatArray) -> FloatArray:
 
 
 @np.errstate(all="ignore")
-def pointwise(ufunc: np.ufunc, op: str, *operands: FloatArray) -> FloatArray:
-    """``ufunc(*operands)`` with the memory layout of the operands; inf and nan come without a warning, as from kernels.
-
-    Raises ValueError naming ``op`` when the shapes do not broadcast.
-    """
-    try:
-        return pointwise_backward(ufunc, *operands)
-    except ValueError:
-        shapes = " and ".join(str(x.shape) for x in operands)
-        raise ValueError(f"{op}: shapes {shapes} do not broadcast together") from None
+def pointwise(ufunc: np.ufunc, *operands: FloatArray) -> FloatArray:
+    """``ufunc(*operands)`` with the memory layout of the operands; inf and nan come without a
+    warning, as from kernels."""
+    return pointwise_backward(ufunc, *operands)
 
 
 def row_sums(rows: FloatArray) -> npt.NDArray[np.float64]:

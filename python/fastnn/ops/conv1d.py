@@ -1,25 +1,68 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from fastnn.arrays import FloatArray, as_float32, require_ndim, single
-from fastnn.op import op
-from fastnn.ops.conv2d import conv2d
+from fastnn.arrays import FloatArray, as_float32, positive_int, single
+from fastnn.ops.checks import named_padding, require_axes
+from fastnn.ops.conv2d import check_channels, conv2d, positions
+from fastnn.ops.op import Normal, Shape, op
+from fastnn.runtime.settings import pinned_algorithm
 from fastnn.tape import Backward
 
 
-@op
-def conv1d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
+def _shape(
+    x: Shape,
+    weight: Shape,
+    bias: Shape | None,
     *,
-    need: list[bool],
+    stride: int,
+    padding: tuple[int, int],
+    dilation: int,
+    groups: int,
+    algorithm: str | None = None,
+) -> Shape:
+    require_axes(x, 3, "(N, C, L)", "conv1d", "x")
+    require_axes(weight, 3, "(out_channels, in_channels / groups, kernel length)", "conv1d", "weight")
+    check_channels("conv1d", x, weight, bias, groups)
+    return x[0], weight[0], *positions("conv1d", x, weight, (stride,), padding, (dilation,))
+
+
+def _run(
+    x: FloatArray,
+    weight: FloatArray,
+    bias: FloatArray | None,
+    *,
+    need: Sequence[bool],
+    stride: int,
+    padding: tuple[int, int],
+    dilation: int,
+    groups: int,
+    algorithm: str | None = None,
 ) -> tuple[FloatArray, Backward]:
+    y, backward_2d = conv2d.run(
+        x[:, :, None, :],
+        weight[:, :, None, :],
+        bias,
+        need=need,
+        stride=(1, stride),
+        padding=(0, 0, *padding),
+        dilation=(1, dilation),
+        groups=groups,
+        algorithm=algorithm,
+    )
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+        dx, dw, db = backward_2d(dy[:, :, None, :])
+        return (None if dx is None else dx[:, :, 0, :]), (None if dw is None else dw[:, :, 0, :]), db
+
+    return y[:, :, 0, :], backward
+
+
+@op(shape=_shape, run=_run)
+def conv1d(
+    x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Normal:
     """1-D cross-correlation of a sequence with a bank of filters: conv2d over images of height one.
 
     Args:
@@ -36,25 +79,17 @@ def conv1d(
     >>> fnn.ops.conv1d(np.arange(4.0).reshape(1, 1, 4), np.ones((1, 1, 2)))
     array([[[1., 3., 5.]]], dtype=float32)
     """
-    x = as_float32(x, "conv1d", "x")
-    weight = as_float32(weight, "conv1d", "weight")
-    require_ndim(x, 3, "(N, C, L)", "conv1d", "x")
-    require_ndim(weight, 3, "(out_channels, in_channels / groups, kernel length)", "conv1d", "weight")
-    if not isinstance(padding, str):
-        padding = (0, single(padding, "conv1d", "padding", minimum=0))
-    y, backward_2d = conv2d.raw(  # type: ignore[attr-defined]
-        x[:, :, None, :],
-        weight[:, :, None, :],
-        bias,
-        (1, single(stride, "conv1d", "stride")),
-        padding,
-        (1, single(dilation, "conv1d", "dilation")),
-        groups,
-        need=need,
-    )
-
-    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
-        dx, dw, db = backward_2d(dy[:, :, None, :])
-        return (None if dx is None else dx[:, :, 0, :]), (None if dw is None else dw[:, :, 0, :]), db
-
-    return y[:, :, 0, :], backward
+    x, weight = as_float32(x, "conv1d", "x"), as_float32(weight, "conv1d", "weight")
+    step, spread = single(stride, "conv1d", "stride"), single(dilation, "conv1d", "dilation")
+    if isinstance(padding, str):
+        kernel = weight.shape[2:] if weight.ndim == 3 else (1,)  # what has no kernel is refused by its shape
+        sides = named_padding("conv1d", padding, kernel, (step,), (spread,))
+    else:
+        sides = (single(padding, "conv1d", "padding", minimum=0),) * 2
+    return (x, weight, None if bias is None else as_float32(bias, "conv1d", "bias")), {
+        "stride": step,
+        "padding": sides,
+        "dilation": spread,
+        "groups": positive_int(groups, "conv1d", "groups"),
+        **pinned_algorithm(),
+    }

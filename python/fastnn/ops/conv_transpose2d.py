@@ -1,39 +1,29 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, channels_last, image, pair, positive_int, require_ndim
-from fastnn.op import op
-from fastnn.runtime.settings import wanted_algorithm
+from fastnn.arrays import FloatArray, as_float32, channels_last, image, pair, positive_int
+from fastnn.ops.checks import Sizes, require_axes
+from fastnn.ops.op import Normal, Shape, op
+from fastnn.runtime.settings import pinned_algorithm
 from fastnn.tape import Backward
 
-Sizes = tuple[int, ...]
+Pair = tuple[int, int]
 
 
-def operands(
-    op: str, x: Any, weight: Any, bias: Any, groups: int, layout: str, taps: str
-) -> tuple[FloatArray, FloatArray, FloatArray | None]:
-    """x (N, C, ...), weight (C, K / groups, ...) in C order and bias (K), as float32 and fit for each other."""
-    x, weight = as_float32(x, op, "x"), np.ascontiguousarray(as_float32(weight, op, "weight"))
-    require_ndim(x, layout.count(",") + 1, layout, op, "x")
-    require_ndim(weight, x.ndim, f"(in_channels, out_channels / groups, {taps})", op, "weight")
-    if x.shape[1] != weight.shape[0]:
-        raise ValueError(
-            f"{op}: x {x.shape} has {x.shape[1]} channels but weight {weight.shape} expects {weight.shape[0]}"
-        )
-    if x.shape[1] % groups:
-        raise ValueError(f"{op}: x {x.shape} has {x.shape[1]} channels, not a multiple of groups={groups}")
-    if bias is None:
-        return x, weight, None
-    bias, channels = as_float32(bias, op, "bias"), (weight.shape[1] * groups,)
-    if bias.shape != channels:
-        raise ValueError(
-            f"{op}: bias has shape {bias.shape} but weight {weight.shape} with groups={groups} expects {channels}"
-        )
-    return x, weight, bias
+def check_transposed(name: str, x: Shape, weight: Shape, bias: Shape | None, groups: int) -> None:
+    """x (N, C, ...), weight (C, K / groups, ...), bias (K)."""
+    if x[1] != weight[0]:
+        raise ValueError(f"{name}: x {x} has {x[1]} channels but weight {weight} expects {weight[0]}")
+    if x[1] % groups:
+        raise ValueError(f"{name}: x {x} has {x[1]} channels, not a multiple of groups={groups}")
+    channels = (weight[1] * groups,)
+    if bias is not None and bias != channels:
+        raise ValueError(f"{name}: bias has shape {bias} but weight {weight} with groups={groups} expects {channels}")
 
 
 def check_output_padding(op: str, stride: Sizes, output_padding: Sizes, dilation: Sizes) -> None:
@@ -43,31 +33,24 @@ def check_output_padding(op: str, stride: Sizes, output_padding: Sizes, dilation
 
 
 def output_sizes(
-    op: str,
-    x: FloatArray,
-    weight: FloatArray,
-    stride: Sizes,
-    padding: Sizes,
-    output_padding: Sizes,
-    dilation: Sizes,
+    name: str, x: Shape, weight: Shape, stride: Sizes, padding: Sizes, output_padding: Sizes, dilation: Sizes
 ) -> Sizes:
     """Sizes of the axes of y after (N, K): (size - 1) stride - 2 padding + dilation (taps - 1) + output_padding + 1."""
-    check_output_padding(op, stride, output_padding, dilation)
     sizes = []
     for i, (step, before, more, apart) in enumerate(zip(stride, padding, output_padding, dilation, strict=True)):
-        if x.shape[2 + i] < 1 or weight.shape[2 + i] < 1:
-            raise ValueError(f"{op}: x {x.shape} and weight {weight.shape} must have at least one pixel and one tap")
-        size = (x.shape[2 + i] - 1) * step - 2 * before + apart * (weight.shape[2 + i] - 1) + more + 1
+        if x[2 + i] < 1 or weight[2 + i] < 1:
+            raise ValueError(f"{name}: x {x} and weight {weight} must have at least one pixel and one tap")
+        size = (x[2 + i] - 1) * step - 2 * before + apart * (weight[2 + i] - 1) + more + 1
         if not 1 <= size < 2**62:
             raise ValueError(
-                f"{op}: x {x.shape}, weight {weight.shape}, stride {step}, padding {before}, output_padding {more} and "
+                f"{name}: x {x}, weight {weight}, stride {step}, padding {before}, output_padding {more} and "
                 f"dilation {apart} give an output of size {size}"
             )
         sizes.append(size)
     return tuple(sizes)
 
 
-def add_bias(y: FloatArray, bias: FloatArray | None) -> None:
+def _add_bias(y: FloatArray, bias: FloatArray | None) -> None:
     """y (N, C, H, W), channels last in memory, += bias (C): row by row, since C alone would be a short inner loop."""
     if bias is None:
         return
@@ -76,18 +59,79 @@ def add_bias(y: FloatArray, bias: FloatArray | None) -> None:
     rows += np.tile(bias, w)
 
 
-def with_zeros_after(x: FloatArray, more: tuple[int, int]) -> FloatArray:
+def _with_zeros_after(x: FloatArray, more: tuple[int, int]) -> FloatArray:
     """``x`` with so many more rows and columns of zeros; the same object where there are none."""
     return np.pad(x, ((0, 0), (0, 0), (0, more[0]), (0, more[1]))) if any(more) else x
 
 
-def sum_pixels(dy: FloatArray) -> FloatArray:
+def _sum_pixels(dy: FloatArray) -> FloatArray:
     """Sum of dy (N, C, H, W) over all but the channels, (C)."""
     n, c, h, w = dy.shape
     return _core.sum_rows(channels_last(dy).transpose(0, 2, 3, 1).reshape(n * h * w, c))
 
 
-@op
+def _shape(
+    x: Shape,
+    weight: Shape,
+    bias: Shape | None,
+    *,
+    stride: Pair,
+    padding: Pair,
+    output_padding: Pair,
+    groups: int,
+    dilation: Pair,
+    algorithm: str | None = None,
+) -> Shape:
+    name = "conv_transpose2d"
+    require_axes(x, 4, "(N, C, H, W)", name, "x")
+    require_axes(weight, 4, "(in_channels, out_channels / groups, kernel height, kernel width)", name, "weight")
+    check_transposed(name, x, weight, bias, groups)
+    return x[0], weight[1] * groups, *output_sizes(name, x, weight, stride, padding, output_padding, dilation)
+
+
+def _run(
+    x: FloatArray,
+    weight: FloatArray,
+    bias: FloatArray | None,
+    *,
+    need: Sequence[bool],
+    stride: Pair,
+    padding: Pair,
+    output_padding: Pair,
+    groups: int,
+    dilation: Pair,
+    algorithm: str | None = None,
+) -> tuple[FloatArray, Backward]:
+    y_shape = _shape(
+        x.shape,
+        weight.shape,
+        None if bias is None else bias.shape,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
+    )
+    weight = np.ascontiguousarray(weight)
+    sides, (h, w) = (padding[0], padding[0], padding[1], padding[1]), x.shape[2:]
+    # The convolution back from y has a position more for each whole stride of output_padding: there x counts as zero.
+    x = channels_last(_with_zeros_after(x, (output_padding[0] // stride[0], output_padding[1] // stride[1])))
+    y = _core.conv2d_backward_input(x, weight, y_shape, stride, sides, dilation, groups, algorithm)
+    _add_bias(y, bias)
+    w_shape, kept_x, kept_w = weight.shape, x if need[1] else None, weight if need[0] else None
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+        dy, dx, dw = image(dy), None, None
+        if kept_w is not None:
+            dx = _core.conv2d_forward(dy, kept_w, None, stride, sides, dilation, groups, algorithm)[:, :, :h, :w]
+        if kept_x is not None:
+            dw = _core.conv2d_backward_weight(dy, kept_x, w_shape, stride, sides, dilation, groups, algorithm)
+        return dx, dw, _sum_pixels(dy) if need[2] else None
+
+    return y, backward
+
+
+@op(shape=_shape, run=_run)
 def conv_transpose2d(
     x: Any,
     weight: Any,
@@ -97,9 +141,7 @@ def conv_transpose2d(
     output_padding: Any = 0,
     groups: int = 1,
     dilation: Any = 1,
-    *,
-    need: list[bool],
-) -> tuple[FloatArray, Backward]:
+) -> Normal:
     """2-D transposed convolution ("deconvolution"): every pixel of x adds a filter, scaled by it, to y.
 
     y[n, k, i * stride + u * dilation - padding, ...] += x[n, c, i, j] * weight[c, k, u, v], on top of bias[k]: the
@@ -126,25 +168,19 @@ def conv_transpose2d(
            [1., 1., 2., 2.]], dtype=float32)
     """
     name = "conv_transpose2d"
-    groups = positive_int(groups, name, "groups")
-    x, weight, bias = operands(name, x, weight, bias, groups, "(N, C, H, W)", "kernel height, kernel width")
     step, spread = pair(stride, name, "stride"), pair(dilation, name, "dilation")
-    cut, more = pair(padding, name, "padding", minimum=0), pair(output_padding, name, "output_padding", minimum=0)
-    y_shape = (len(x), weight.shape[1] * groups, *output_sizes(name, x, weight, step, cut, more, spread))
-    sides = (cut[0], cut[0], cut[1], cut[1])
-    h, w = x.shape[2:]
-    # The convolution back from y has a position more for each whole stride of output_padding: there x counts as zero.
-    x = channels_last(with_zeros_after(x, (more[0] // step[0], more[1] // step[1])))
-    y = _core.conv2d_backward_input(x, weight, y_shape, step, sides, spread, groups, wanted_algorithm())
-    add_bias(y, bias)
-    w_shape, kept_x, kept_w = weight.shape, x if need[1] else None, weight if need[0] else None
-
-    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
-        dy, dx, dw = image(dy), None, None
-        if kept_w is not None:
-            dx = _core.conv2d_forward(dy, kept_w, None, step, sides, spread, groups, wanted_algorithm())[:, :, :h, :w]
-        if kept_x is not None:
-            dw = _core.conv2d_backward_weight(dy, kept_x, w_shape, step, sides, spread, groups, wanted_algorithm())
-        return dx, dw, sum_pixels(dy) if need[2] else None
-
-    return y, backward
+    more = pair(output_padding, name, "output_padding", minimum=0)
+    check_output_padding(name, step, more, spread)
+    arrays = (
+        as_float32(x, name, "x"),
+        as_float32(weight, name, "weight"),
+        None if bias is None else as_float32(bias, name, "bias"),
+    )
+    return arrays, {
+        "stride": step,
+        "padding": pair(padding, name, "padding", minimum=0),
+        "output_padding": more,
+        "groups": positive_int(groups, name, "groups"),
+        "dilation": spread,
+        **pinned_algorithm(),
+    }

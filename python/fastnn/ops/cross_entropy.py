@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, as_indices
-from fastnn.op import op_not_reading
-from fastnn.ops.mse_loss import check_reduction, scaled
+from fastnn.arrays import FloatArray, as_array, as_float32, as_indices
+from fastnn.ops.checks import check_reduction, scaled
+from fastnn.ops.op import Shape, op
 from fastnn.ops.softmax import log_softmax, rows_along
 from fastnn.tape import Backward
 
@@ -18,32 +19,88 @@ def check_smoothing(label_smoothing: float) -> float:
     return float(label_smoothing)
 
 
-def _check_shapes(x: FloatArray, target: Any, weight: FloatArray | None, probabilities: bool) -> int:
-    """The axis of the classes."""
-    if x.ndim == 0:
+def _class_axis(x: Shape) -> int:
+    return min(1, len(x) - 1)
+
+
+def _shape(
+    input: Shape,
+    target: Shape,
+    weight: Shape | None,
+    *,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+    probabilities: bool,
+) -> Shape:
+    if not input:
         raise ValueError("cross_entropy: input has shape (), expected (C), (N, C) or (N, C, d1, ...)")
-    axis = min(1, x.ndim - 1)
-    if x.shape[axis] == 0:
-        raise ValueError(f"cross_entropy: input of shape {x.shape} has no classes")
-    if x.shape[axis] == 1:
+    axis = _class_axis(input)
+    if input[axis] == 0:
+        raise ValueError(f"cross_entropy: input of shape {input} has no classes")
+    if input[axis] == 1:
         raise ValueError(
-            f"cross_entropy: input of shape {x.shape} has one class on axis {axis}, whose softmax is always 1; give "
+            f"cross_entropy: input of shape {input} has one class on axis {axis}, whose softmax is always 1; give "
             "each class a score, (N, 2) for two classes"
         )
-    expected = x.shape if probabilities else x.shape[:axis] + x.shape[axis + 1 :]
-    if target.shape != expected:
+    outer = input[:axis] + input[axis + 1 :]
+    expected = input if probabilities else outer
+    if target != expected:
         kind = "probabilities" if probabilities else "class indices"
         raise ValueError(
-            f"cross_entropy: input has shape {x.shape} but target, {kind}, has {target.shape}, expected {expected}"
+            f"cross_entropy: input has shape {input} but target, {kind}, has {target}, expected {expected}"
         )
-    if weight is not None and weight.shape != (x.shape[axis],):
-        raise ValueError(
-            f"cross_entropy: input has shape {x.shape} but weight has {weight.shape}, expected one per class"
-        )
-    return axis
+    if weight is not None and weight != (input[axis],):
+        raise ValueError(f"cross_entropy: input has shape {input} but weight has {weight}, expected one per class")
+    if probabilities and ignore_index >= 0:
+        raise ValueError(f"cross_entropy: ignore_index is {ignore_index} but target holds probabilities")
+    return outer if reduction == "none" else ()
 
 
-@op_not_reading("target", "weight")
+def _run(
+    input: FloatArray,
+    target: Any,
+    weight: FloatArray | None,
+    *,
+    need: Sequence[bool],
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+    probabilities: bool,
+) -> tuple[FloatArray, Backward]:
+    if need[2]:
+        raise ValueError("cross_entropy: weight cannot require a gradient")
+    shape, axis = input.shape, _class_axis(input.shape)
+    outer = shape[:axis] + shape[axis + 1 :]
+    if target.shape != (shape if probabilities else outer) or shape[axis] < 2 or (probabilities and ignore_index >= 0):
+        raise ValueError("cross_entropy: input and target do not match")
+    rows, weight = rows_along(input, axis), None if weight is None else np.ascontiguousarray(weight)
+    if probabilities:
+        shares = rows_along(target, axis)
+        loss, gradient = _core.cross_entropy_probabilities(rows, shares, weight, label_smoothing, reduction, need[0])
+    else:
+        classes = np.ascontiguousarray(target).reshape(-1)
+        loss, gradient = _core.cross_entropy(rows, classes, weight, ignore_index, label_smoothing, reduction, need[0])
+    logits = rows if need[1] else None
+
+    def back(part: FloatArray, dy: FloatArray) -> FloatArray:
+        if len(shape) == 2 and dy.ndim == 0:
+            return scaled(part, dy)
+        return np.moveaxis(scaled(part.reshape(*outer, shape[axis]), dy if dy.ndim == 0 else dy[..., None]), -1, axis)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+        dx = None if gradient is None else back(gradient, dy)
+        dt = None
+        if logits is not None:
+            share = np.float32(-(1 - label_smoothing) / (len(logits) if reduction == "mean" else 1))
+            dt = log_softmax(logits, 1) * share
+            dt = back(dt if weight is None else dt * weight, dy)
+        return dx, dt
+
+    return loss.reshape(outer) if reduction == "none" else loss, backward
+
+
+@op(shape=_shape, run=_run, unread=("target", "weight"))
 def cross_entropy(
     input: Any,
     target: Any,
@@ -51,9 +108,7 @@ def cross_entropy(
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
-    *,
-    need: list[bool],
-) -> tuple[FloatArray, Backward]:
+) -> Any:
     """-log(softmax(input)) of the target class: the usual loss of a classifier, loss and gradient in one sweep.
 
     Args:
@@ -73,10 +128,7 @@ def cross_entropy(
     >>> fnn.ops.cross_entropy([[0.0, 0.0], [9.0, 9.0]], [0, 1])
     array(0.6931472, dtype=float32)
     """
-    check_reduction(reduction, "cross_entropy")
-    smoothing = check_smoothing(label_smoothing)
-    x = as_float32(input, "cross_entropy", "input")
-    target = np.asarray(target)
+    x, target = as_float32(input, "cross_entropy", "input"), as_array(target, "cross_entropy", "target")
     if target.shape == x.shape and target.dtype.kind in "biu" and x.ndim:
         raise ValueError(
             f"cross_entropy: target has the shape of input, {x.shape}, but dtype {target.dtype}: one-hot labels? Write "
@@ -84,33 +136,10 @@ def cross_entropy(
         )
     probabilities = target.dtype.kind == "f" and target.ndim == x.ndim
     target = (as_float32 if probabilities else as_indices)(target, "cross_entropy", "target")
-    if weight is not None:
-        weight = np.ascontiguousarray(as_float32(weight, "cross_entropy", "weight"))
-    if need[2]:
-        raise ValueError("cross_entropy: weight cannot require a gradient")
-    axis = _check_shapes(x, target, weight, probabilities)
-    rows = rows_along(x, axis)
-    if probabilities:
-        if ignore_index >= 0:
-            raise ValueError(f"cross_entropy: ignore_index is {ignore_index} but target holds probabilities")
-        shares = rows_along(target, axis)
-        loss, gradient = _core.cross_entropy_probabilities(rows, shares, weight, smoothing, reduction, need[0])
-    else:
-        classes = target.reshape(-1)
-        loss, gradient = _core.cross_entropy(rows, classes, weight, ignore_index, smoothing, reduction, need[0])
-    shape, outer, logits = x.shape, x.shape[:axis] + x.shape[axis + 1 :], rows if need[1] else None
-
-    def back(part: FloatArray, dy: FloatArray) -> FloatArray:
-        if len(shape) == 2 and dy.ndim == 0:
-            return scaled(part, dy)
-        return np.moveaxis(scaled(part.reshape(*outer, shape[axis]), dy if dy.ndim == 0 else dy[..., None]), -1, axis)
-
-    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
-        dx = None if gradient is None else back(gradient, dy)
-        dt = None
-        if logits is not None:
-            dt = log_softmax(logits, 1) * np.float32(-(1 - smoothing) / (len(logits) if reduction == "mean" else 1))
-            dt = back(dt if weight is None else dt * weight, dy)
-        return dx, dt
-
-    return loss.reshape(outer) if reduction == "none" else loss, backward
+    weight = None if weight is None else as_float32(weight, "cross_entropy", "weight")
+    return (x, target, weight), {
+        "ignore_index": int(ignore_index),
+        "reduction": check_reduction(reduction, "cross_entropy"),
+        "label_smoothing": check_smoothing(label_smoothing),
+        "probabilities": probabilities,
+    }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,20 +8,11 @@ import numpy.typing as npt
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_indices, positive_int
-from fastnn.op import looks, op
-from fastnn.ops.mse_loss import check_reduction, scaled
+from fastnn.ops.checks import check_reduction, scaled
+from fastnn.ops.op import Shape, look, op
 from fastnn.tape import Backward
 
 IntArray = npt.NDArray[np.int64]
-
-
-class _Input(NamedTuple):
-    """Checked, C-contiguous."""
-
-    x: FloatArray  # (T, N, C)
-    frames: IntArray  # (N)
-    blank: int
-    batched: bool
 
 
 def check_blank(blank: Any, op: str) -> int:
@@ -29,61 +21,125 @@ def check_blank(blank: Any, op: str) -> int:
     return int(blank)
 
 
-def lengths_of(lengths: Any, samples: int, largest: int, of_what: str, op: str, name: str) -> IntArray:
-    """One integer per sample, 0 to ``largest``; one sample may have a single number."""
-    array = as_indices(lengths, op, name) if np.size(lengths) else np.zeros(np.shape(lengths), np.int64)
-    if samples == 1 and array.ndim == 0:
-        array = array[None]
-    if array.shape != (samples,):
-        raise ValueError(f"{op}: {name} has shape {array.shape}, expected {(samples,)}, one for each sample")
-    wrong = np.flatnonzero((array < 0) | (array > largest))
+def integers(values: Any, op: str, name: str) -> IntArray:
+    """Integers; of none, the dtype does not matter."""
+    return as_indices(values, op, name) if np.size(values) else np.zeros(np.shape(values), np.int64)
+
+
+def _check_input(x: Shape, lengths: Shape | None, blank: int, op: str) -> int:
+    """The number of samples."""
+    if len(x) not in (2, 3):
+        raise ValueError(f"{op}: log_probs has shape {x}, expected (T, N, C) or (T, C)")
+    if not 0 <= blank < x[-1]:
+        what = (x[0], 1, x[1]) if len(x) == 2 else x
+        raise ValueError(f"{op}: blank is {blank} but log_probs {what} has {x[-1]} classes")
+    samples = x[1] if len(x) == 3 else 1
+    _check_lengths(lengths, samples, op, "input_lengths")
+    return samples
+
+
+def _check_lengths(lengths: Shape | None, samples: int, op: str, name: str) -> None:
+    """One number per sample; one sample may have a single one."""
+    if lengths is not None and lengths != (samples,) and not (samples == 1 and not lengths):
+        raise ValueError(f"{op}: {name} has shape {lengths}, expected {(samples,)}, one for each sample")
+
+
+def _counted(lengths: IntArray, largest: int, of_what: str, op: str, name: str) -> IntArray:
+    """(N) lengths, each 0 to ``largest``."""
+    lengths = np.ascontiguousarray(lengths) if lengths.ndim else lengths.reshape(1)
+    wrong = np.flatnonzero((lengths < 0) | (lengths > largest))
     if wrong.size:
         i = int(wrong[0])
-        raise ValueError(f"{op}: {name}[{i}] is {array[i]}, expected 0 to {largest}, {of_what}")
-    return array
+        raise ValueError(f"{op}: {name}[{i}] is {lengths[i]}, expected 0 to {largest}, {of_what}")
+    return lengths
 
 
-def _input(log_probs: Any, input_lengths: Any, blank: Any, op: str) -> _Input:
-    x = as_float32(log_probs, op, "log_probs")
-    if x.ndim not in (2, 3):
-        raise ValueError(f"{op}: log_probs has shape {x.shape}, expected (T, N, C) or (T, C)")
-    batched = x.ndim == 3
-    x = np.ascontiguousarray(x if batched else x[:, None])
-    blank = check_blank(blank, op)
-    if not 0 <= blank < x.shape[2]:
-        raise ValueError(f"{op}: blank is {blank} but log_probs {x.shape} has {x.shape[2]} classes")
-    if input_lengths is None:
-        return _Input(x, np.full(x.shape[1], len(x)), blank, batched)
-    what = f"the frames of log_probs {x.shape}"
-    return _Input(x, lengths_of(input_lengths, x.shape[1], len(x), what, op, "input_lengths"), blank, batched)
+class _Input(NamedTuple):
+    """C-contiguous."""
+
+    x: FloatArray  # (T, N, C)
+    frames: IntArray  # (N)
 
 
-def _targets(targets: Any, target_lengths: Any, given: _Input) -> tuple[IntArray, IntArray, IntArray]:
+def _input(log_probs: FloatArray, lengths: IntArray | None, op: str) -> _Input:
+    x = np.ascontiguousarray(log_probs if log_probs.ndim == 3 else log_probs[:, None])
+    if lengths is None:
+        return _Input(x, np.full(x.shape[1], len(x)))
+    return _Input(x, _counted(lengths, len(x), f"the frames of log_probs {x.shape}", op, "input_lengths"))
+
+
+def _targets(targets: IntArray, lengths: IntArray) -> tuple[IntArray, IntArray, IntArray]:
     """All labels in one array, where those of each sample start, and how many they are."""
-    samples = given.x.shape[1]
-    labels = as_indices(targets, "ctc_loss", "targets") if np.size(targets) else np.zeros(np.shape(targets), np.int64)
-    if labels.ndim == 2 and given.batched:
-        if len(labels) != samples:
-            raise ValueError(
-                f"ctc_loss: targets has shape {labels.shape} but log_probs {given.x.shape} has {samples} samples"
-            )
-        columns = labels.shape[1]
-        what = f"the columns of targets {labels.shape}"
-        lengths = lengths_of(target_lengths, samples, columns, what, "ctc_loss", "target_lengths")
-        return labels.reshape(-1), np.arange(samples) * columns, lengths
-    if labels.ndim != 1:
-        expected = "(N, S) or one sample's labels after another's" if given.batched else "(S)"
-        raise ValueError(f"ctc_loss: targets has shape {labels.shape}, expected {expected}")
-    what = f"the size of targets {labels.shape}"
-    lengths = lengths_of(target_lengths, samples, labels.size, what, "ctc_loss", "target_lengths")
+    targets = np.ascontiguousarray(targets)
+    if targets.ndim == 2:
+        columns = targets.shape[1]
+        lengths = _counted(lengths, columns, f"the columns of targets {targets.shape}", "ctc_loss", "target_lengths")
+        return targets.reshape(-1), np.arange(len(targets)) * columns, lengths
+    what = f"the size of targets {targets.shape}"
+    lengths = _counted(lengths, targets.size, what, "ctc_loss", "target_lengths")
     ends = np.cumsum(lengths)
-    total = int(ends[-1]) if samples else 0
-    if total != labels.size:
-        raise ValueError(f"ctc_loss: targets has shape {labels.shape} but target_lengths add up to {total}")
-    return labels, ends - lengths, lengths
+    total = int(ends[-1]) if ends.size else 0
+    if total != targets.size:
+        raise ValueError(f"ctc_loss: targets has shape {targets.shape} but target_lengths add up to {total}")
+    return targets, ends - lengths, lengths
 
 
-@op
+def _shape(
+    log_probs: Shape,
+    targets: Shape,
+    input_lengths: Shape | None,
+    target_lengths: Shape,
+    *,
+    blank: int,
+    reduction: str,
+    zero_infinity: bool,
+) -> Shape:
+    samples, batched = _check_input(log_probs, input_lengths, blank, "ctc_loss"), len(log_probs) == 3
+    if len(targets) == 2 and batched:
+        if targets[0] != samples:
+            raise ValueError(f"ctc_loss: targets has shape {targets} but log_probs {log_probs} has {samples} samples")
+    elif len(targets) != 1:
+        expected = "(N, S) or one sample's labels after another's" if batched else "(S)"
+        raise ValueError(f"ctc_loss: targets has shape {targets}, expected {expected}")
+    _check_lengths(target_lengths, samples, "ctc_loss", "target_lengths")
+    return (samples,) if reduction == "none" and batched else ()
+
+
+def _run(
+    log_probs: FloatArray,
+    targets: IntArray,
+    input_lengths: IntArray | None,
+    target_lengths: IntArray,
+    *,
+    need: Sequence[bool],
+    blank: int,
+    reduction: str,
+    zero_infinity: bool,
+) -> tuple[FloatArray, Backward]:
+    given, batched = _input(log_probs, input_lengths, "ctc_loss"), log_probs.ndim == 3
+    if targets.ndim != 1 and not (targets.ndim == 2 and batched):
+        raise ValueError("ctc_loss: targets do not fit log_probs")
+    labels, starts, lengths = _targets(targets, target_lengths)
+    samples = given.x.shape[1]
+    weights = np.ones(samples, np.float32)
+    if reduction == "mean" and samples:
+        weights = (1 / (np.maximum(lengths, 1) * np.float64(samples))).astype(np.float32)
+    losses, gradient = _core.ctc_loss(
+        given.x, labels, starts, given.frames, lengths, weights, blank, zero_infinity, need[0]
+    )
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+        assert gradient is not None
+        dx = scaled(gradient, dy if dy.ndim == 0 else dy[:, None])
+        return (dx if batched else dx[:, 0],)
+
+    if reduction == "none":
+        return losses if batched else losses.reshape(()), backward
+    total = np.sum(losses * weights.astype(np.float64)) if samples or reduction == "sum" else np.nan
+    return np.array(total, np.float32), backward
+
+
+@op(shape=_shape, run=_run)
 def ctc_loss(
     log_probs: Any,
     targets: Any,
@@ -92,9 +148,7 @@ def ctc_loss(
     blank: int = 0,
     reduction: str = "mean",
     zero_infinity: bool = False,
-    *,
-    need: list[bool],
-) -> tuple[FloatArray, Backward]:
+) -> Any:
     """-log of the probability of a sequence of labels that nobody has aligned with the input: connectionist temporal
     classification (Graves et al. 2006).
 
@@ -123,29 +177,44 @@ def ctc_loss(
     >>> fnn.ops.ctc_loss(log_probs, [1], 2, 1)           # -log(0.5 * 0.75 + 0.5 * 0.25 + 0.5 * 0.25)
     array(0.47000363, dtype=float32)
     """
-    check_reduction(reduction, "ctc_loss")
-    given = _input(log_probs, input_lengths, blank, "ctc_loss")
-    labels, starts, lengths = _targets(targets, target_lengths, given)
-    samples = given.x.shape[1]
-    weights = np.ones(samples, np.float32)
-    if reduction == "mean" and samples:
-        weights = (1 / (np.maximum(lengths, 1) * np.float64(samples))).astype(np.float32)
-    losses, gradient = _core.ctc_loss(
-        given.x, labels, starts, given.frames, lengths, weights, given.blank, bool(zero_infinity), need[0]
+    name = "ctc_loss"
+    arrays = (
+        as_float32(log_probs, name, "log_probs"),
+        integers(targets, name, "targets"),
+        None if input_lengths is None else integers(input_lengths, name, "input_lengths"),
+        integers(target_lengths, name, "target_lengths"),
     )
-
-    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
-        assert gradient is not None
-        dx = scaled(gradient, dy if dy.ndim == 0 else dy[:, None])
-        return (dx if given.batched else dx[:, 0],)
-
-    if reduction == "none":
-        return losses if given.batched else losses.reshape(()), backward
-    total = np.sum(losses * weights.astype(np.float64)) if samples or reduction == "sum" else np.nan
-    return np.array(total, np.float32), backward
+    return arrays, {
+        "blank": check_blank(blank, name),
+        "reduction": check_reduction(reduction, name),
+        "zero_infinity": bool(zero_infinity),
+    }
 
 
-@looks
+def _probabilities(log_probs: Any, input_lengths: Any, op: str) -> tuple[Any, Any]:
+    lengths = None if input_lengths is None else integers(input_lengths, op, "input_lengths")
+    return as_float32(log_probs, op, "log_probs"), lengths
+
+
+def _greedy_shape(log_probs: Shape, input_lengths: Shape | None, *, blank: int) -> tuple[Shape, Shape, Shape]:
+    samples = _check_input(log_probs, input_lengths, blank, "ctc_greedy_decode")
+    return (samples, log_probs[0]), (samples,), (samples,)
+
+
+def _greedy_run(
+    log_probs: FloatArray, input_lengths: IntArray | None, *, need: Sequence[bool], blank: int
+) -> tuple[tuple[Any, ...], None]:
+    given = _input(log_probs, input_lengths, "ctc_greedy_decode")
+    return _core.ctc_greedy(given.x, given.frames, blank), None
+
+
+@look(shape=_greedy_shape, run=_greedy_run, outputs=("int64", "int64", "float32"))
+def _ctc_greedy_decode(log_probs: Any, input_lengths: Any = None, blank: int = 0) -> Any:
+    """(labels (N, T), of which the first counts (N) count, scores (N)) of ctc_greedy_decode."""
+    name = "ctc_greedy_decode"
+    return _probabilities(log_probs, input_lengths, name), {"blank": check_blank(blank, name)}
+
+
 def ctc_greedy_decode(log_probs: Any, input_lengths: Any = None, blank: int = 0) -> tuple[list[IntArray], FloatArray]:
     """The labels of the likeliest alignment: the best class of each frame, repeats merged, blanks dropped.
 
@@ -161,12 +230,47 @@ def ctc_greedy_decode(log_probs: Any, input_lengths: Any = None, blank: int = 0)
     >>> fnn.ops.ctc_greedy_decode(np.log([[0.1, 0.8, 0.1], [0.2, 0.7, 0.1], [0.8, 0.1, 0.1], [0.1, 0.6, 0.3]]))[0]
     [array([1, 1])]
     """
-    given = _input(log_probs, input_lengths, blank, "ctc_greedy_decode")
-    labels, counts, scores = _core.ctc_greedy(given.x, given.frames, given.blank)
+    labels, counts, scores = _ctc_greedy_decode(log_probs, input_lengths, blank)
     return [row[:count].copy() for row, count in zip(labels, counts, strict=True)], scores
 
 
-@looks
+def _beam_shape(
+    log_probs: Shape, input_lengths: Shape | None, *, beam_width: int, blank: int, top: int
+) -> tuple[Shape, Shape, Shape]:
+    samples = _check_input(log_probs, input_lengths, blank, "ctc_beam_decode")
+    return (samples, top, log_probs[0]), (samples, top), (samples, top)
+
+
+def _beam_run(
+    log_probs: FloatArray,
+    input_lengths: IntArray | None,
+    *,
+    need: Sequence[bool],
+    beam_width: int,
+    blank: int,
+    top: int,
+) -> tuple[tuple[Any, ...], None]:
+    given = _input(log_probs, input_lengths, "ctc_beam_decode")
+    beams = _core.ctc_beam(given.x, given.frames, beam_width, blank)
+    labels = np.zeros((len(beams), top, len(given.x)), np.int64)
+    counts, scores = np.full((len(beams), top), -1, np.int64), np.full((len(beams), top), -np.inf, np.float32)
+    for n, beam in enumerate(beams):
+        for k, (sequence, score) in enumerate(beam[:top]):
+            labels[n, k, : len(sequence)], counts[n, k], scores[n, k] = sequence, len(sequence), score
+    return (labels, counts, scores), None
+
+
+@look(shape=_beam_shape, run=_beam_run, outputs=("int64", "int64", "float32"))
+def _ctc_beam_decode(
+    log_probs: Any, input_lengths: Any = None, beam_width: int = 10, blank: int = 0, top: int = 1
+) -> Any:
+    """(labels (N, top, T), of which the first counts (N, top) count, -1 where there are fewer, scores (N, top)) of
+    ctc_beam_decode."""
+    name = "ctc_beam_decode"
+    attributes = {"beam_width": beam_width, "blank": check_blank(blank, name), "top": top}
+    return _probabilities(log_probs, input_lengths, name), attributes
+
+
 def ctc_beam_decode(
     log_probs: Any, input_lengths: Any = None, beam_width: int = 10, blank: int = 0, top: int | None = None
 ) -> tuple[list[Any], FloatArray]:
@@ -193,15 +297,15 @@ def ctc_beam_decode(
     ([array([], dtype=int64)], [array([1])])
     """
     name = "ctc_beam_decode"
-    given = _input(log_probs, input_lengths, blank, name)
     width = positive_int(beam_width, name, "beam_width")
     count = 1 if top is None else positive_int(top, name, "top")
     if count > width:
         raise ValueError(f"{name}: top is {top} but beam_width is {width}")
-    beams = [beam[:count] for beam in _core.ctc_beam(given.x, given.frames, width, given.blank)]
-    scores = np.full((len(beams), count), -np.inf, np.float32)
-    for row, beam in zip(scores, beams, strict=True):
-        row[: len(beam)] = [score for _, score in beam]
+    labels, counts, scores = _ctc_beam_decode(log_probs, input_lengths, width, blank, count)
+    beams = [
+        [row[:length].copy() for row, length in zip(rows, lengths, strict=True) if length >= 0]
+        for rows, lengths in zip(labels, counts, strict=True)
+    ]
     if top is not None:
-        return [[labels for labels, _ in beam] for beam in beams], scores
-    return [beam[0][0] if beam else np.zeros(0, np.int64) for beam in beams], scores[:, 0]
+        return beams, scores
+    return [beam[0] if beam else np.zeros(0, np.int64) for beam in beams], scores[:, 0]

@@ -1,26 +1,41 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, dense, laid_out, layout_of
-from fastnn.op import op
+from fastnn.ops.checks import check_probability
+from fastnn.ops.op import Shape, op
 from fastnn.random import generator
 from fastnn.tape import Backward
 
 
-def check_probability(p: float, op: str) -> float:
-    if isinstance(p, bool) or not isinstance(p, (int, float, np.number)):
-        raise TypeError(f"{op}: p is {p!r}, expected a probability from 0 to 1")
-    if not 0 <= p <= 1:
-        raise ValueError(f"{op}: p is {p}, expected a probability from 0 to 1")
-    return float(p)
+def _shape(x: Shape, *, p: float, training: bool) -> Shape:
+    return x
 
 
-@op
-def dropout(x: Any, p: float = 0.5, training: bool = True, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+def _run(x: FloatArray, *, need: Sequence[bool], p: float, training: bool) -> tuple[FloatArray, Backward]:
+    if not training or p == 0:
+        return x, lambda dy: (dy,)
+    if p == 1:
+        return np.zeros_like(x), lambda dy: (np.zeros_like(dy),)
+    x = dense(x)
+    key = generator().bit_generator.random_raw()
+    threshold, factor = min(round(p * 2**32), 2**32 - 1), 1 / (1 - p)
+    y = _core.dropout(x, key, threshold, factor)
+    layout = layout_of(y)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        return (_core.dropout(laid_out(dy, layout), key, threshold, factor),)
+
+    return y, backward
+
+
+@op(shape=_shape, run=_run)
+def dropout(x: Any, p: float = 0.5, training: bool = True) -> Any:
     """Sets each element to 0 with probability p and the others to x / (1 - p) (Srivastava et al. 2014, JMLR 15).
 
     Args:
@@ -38,19 +53,4 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, *, need: list[bool]) 
     >>> sorted(set(y.tolist())), bool(abs(y.mean() - 1) < 0.1)
     ([0.0, 1.3333333730697632], True)
     """
-    p = check_probability(p, "dropout")
-    x = as_float32(x, "dropout", "x")
-    if not training or p == 0:
-        return x, lambda dy: (dy,)
-    if p == 1:
-        return np.zeros_like(x), lambda dy: (np.zeros_like(dy),)
-    x = dense(x)
-    key = generator().bit_generator.random_raw()
-    threshold, factor = min(round(p * 2**32), 2**32 - 1), 1 / (1 - p)
-    y = _core.dropout(x, key, threshold, factor)
-    layout = layout_of(y)
-
-    def backward(dy: FloatArray) -> tuple[FloatArray]:
-        return (_core.dropout(laid_out(dy, layout), key, threshold, factor),)
-
-    return y, backward
+    return (as_float32(x, "dropout", "x"),), {"p": check_probability(p, "dropout"), "training": bool(training)}

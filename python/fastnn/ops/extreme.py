@@ -2,72 +2,117 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.arrays import FloatArray, as_numbers
-from fastnn.op import op
-from fastnn.ops.reduction import NOT_GIVEN, Axis, Result, axis_and_keep, one_axis, rows_of
+from fastnn.arrays import FloatArray, as_indices, as_numbers
+from fastnn.ops.checks import integer, kept, one_axis
+from fastnn.ops.op import Normal, Op, Shape, look, op
+from fastnn.ops.reduction import NOT_GIVEN, Axis, axis_and_keep, reduced, rows_of
+from fastnn.tape import Backward
 from fastnn.tensor import Tensor
+
+Need = Sequence[bool]
+IntArray = npt.NDArray[np.int64]
 
 
 class Extremes(NamedTuple):
     """What max and min give along a dim: the values, with a gradient, and where they lie, int64."""
 
     values: Any
-    indices: npt.NDArray[np.int64]
+    indices: IntArray
 
 
-@op
-def _extreme(x: Any, name: str, axis: Axis, keepdims: bool, *, need: list[bool]) -> Result:
-    """max or min; equal elements share the gradient, as in torch.max(x) and torch.amax."""
-    x = as_numbers(x, name, "x")
-    r = rows_of(x.shape, axis, keepdims, name)
-    if not r.length:
-        raise ValueError(f"{name}: x has shape {x.shape}, nothing to choose from over axis {axis}")
-    choose = np.maximum if name == "max" else np.minimum
-    y = np.asarray(choose.reduce(x, axis=r.axes))
-
-    def backward(dy: FloatArray) -> tuple[FloatArray]:
-        best = y.reshape(r.kept_shape)
-        chosen = (x == best) | (np.isnan(x) & np.isnan(best))
-        count = np.add.reduce(chosen, axis=r.axes, dtype=np.float32, keepdims=True)
-        return (chosen * (dy.reshape(r.kept_shape) / count),)
-
-    return y.reshape(r.y_shape), backward
+def _shape(name: str, x: Shape, *, axis: Axis, keepdims: bool) -> Shape:
+    if not rows_of(x, axis, keepdims, name).length:
+        raise ValueError(f"{name}: x has shape {x}, nothing to choose from over axis {axis}")
+    return reduced(name, x, axis=axis, keepdims=keepdims)
 
 
-@op
-def _extreme_at(x: Any, indices: Any, name: str, axis: int, keepdims: bool, *, need: list[bool]) -> Result:
-    """max or min of every line along ``axis``, which lies at ``indices`` (with that axis of size 1)."""
-    shape = x.shape
-    choose: Any = np.maximum if name == "max" else np.minimum
-    y = np.asarray(choose.reduce(x, axis=axis, keepdims=keepdims))
+def _run(name: str, choose: np.ufunc) -> Callable[..., tuple[FloatArray, Backward]]:
+    def run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> tuple[FloatArray, Backward]:
+        """Equal elements share the gradient, as in torch.max(x) and torch.amax."""
+        r = rows_of(x.shape, axis, keepdims, name)
+        y = np.asarray(choose.reduce(x, axis=r.axes))
 
-    def backward(dy: FloatArray) -> tuple[FloatArray]:
-        dx = np.zeros(shape, np.float32)
-        np.put_along_axis(dx, indices, dy.reshape(indices.shape), axis)
-        return (dx,)
+        def backward(dy: FloatArray) -> tuple[FloatArray]:
+            best = y.reshape(r.kept_shape)
+            chosen = (x == best) | (np.isnan(x) & np.isnan(best))
+            count = np.add.reduce(chosen, axis=r.axes, dtype=np.float32, keepdims=True)
+            return (chosen * (dy.reshape(r.kept_shape) / count),)
 
-    return y, backward
+        return y.reshape(r.y_shape), backward
+
+    return run
 
 
-def _extremes(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> Any:
+@op(shape=partial(_shape, "max"), run=_run("max", np.maximum), outputs=kept)
+def _amax(x: Any, axis: Axis, keepdims: bool) -> Normal:
+    """max over some axes or all."""
+    return (as_numbers(x, "max", "x"),), {"axis": axis, "keepdims": keepdims}
+
+
+@op(shape=partial(_shape, "min"), run=_run("min", np.minimum), outputs=kept)
+def _amin(x: Any, axis: Axis, keepdims: bool) -> Normal:
+    """min over some axes or all."""
+    return (as_numbers(x, "min", "x"),), {"axis": axis, "keepdims": keepdims}
+
+
+def _shape_at(name: str, x: Shape, indices: Shape, *, axis: int, keepdims: bool) -> Shape:
+    y = _shape(name, x, axis=one_axis(axis, len(x), name, "dim"), keepdims=keepdims)
+    if indices != y:
+        raise ValueError(f"{name}: indices have shape {indices}, expected {y} for x {x}")
+    return y
+
+
+def _run_at(choose: np.ufunc) -> Callable[..., tuple[FloatArray, Backward]]:
+    def run(x: FloatArray, indices: IntArray, *, need: Need, axis: int, keepdims: bool) -> tuple[FloatArray, Backward]:
+        shape: Any = x.shape
+        y = np.asarray(choose.reduce(x, axis=axis, keepdims=keepdims))
+        if indices.shape != y.shape:
+            raise ValueError("indices do not fit")
+
+        def backward(dy: FloatArray) -> tuple[FloatArray]:
+            dx, lines = np.zeros(shape, np.float32), list(shape)
+            lines[axis] = 1
+            np.put_along_axis(dx, indices.reshape(lines), dy.reshape(lines), axis)
+            return (dx,)
+
+        return y, backward
+
+    return run
+
+
+@op(shape=partial(_shape_at, "max"), run=_run_at(np.maximum), outputs=kept)
+def _max_at(x: Any, indices: Any, axis: int, keepdims: bool) -> Normal:
+    """max of every line along ``axis``, which lies at ``indices``, of the shape of the result."""
+    return (as_numbers(x, "max", "x"), as_indices(indices, "max", "indices")), {"axis": axis, "keepdims": keepdims}
+
+
+@op(shape=partial(_shape_at, "min"), run=_run_at(np.minimum), outputs=kept)
+def _min_at(x: Any, indices: Any, axis: int, keepdims: bool) -> Normal:
+    """min of every line along ``axis``, which lies at ``indices``, of the shape of the result."""
+    return (as_numbers(x, "min", "x"), as_indices(indices, "min", "indices")), {"axis": axis, "keepdims": keepdims}
+
+
+def _extremes(name: str, over: Op[Any], at: Op[Any], x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> Any:
     if isinstance(dim, (Tensor, np.ndarray)):
         raise TypeError(f"{name}: dim is an array; write {name}imum(x, y) for the larger or smaller of two")
     if axis is not NOT_GIVEN or dim is None:
-        axis, keep = axis_and_keep(name, dim, keepdim, axis, keepdims)
-        return _extreme(x, name, axis, keep)
+        attributes = axis_and_keep(name, dim, keepdim, axis, keepdims)
+        return over(x, attributes["axis"], attributes["keepdims"])
     if isinstance(dim, (tuple, list)):
         raise TypeError(f"{name}: dim is {dim}, expected an integer; write axis={tuple(dim)} for values only")
+    dim, keep = integer(dim, name, "axis"), bool(keepdim or keepdims)
     if not isinstance(x, Tensor):
         x = as_numbers(x, name, "x")
-    where = (argmax if name == "max" else argmin)(x, dim, True)
-    keep = keepdim or keepdims
-    values = _extreme_at(x, where, name, one_axis(dim, x.ndim, name, "dim"), keep)
-    return Extremes(values, where if keep else where.squeeze(dim))
+    one_axis(dim, x.ndim, name, "dim")
+    where = (argmax if name == "max" else argmin)(x, dim, keep)
+    return Extremes(at(x, where, dim, keep), where)
 
 
 def max(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Any:
@@ -84,7 +129,7 @@ def max(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN
     >>> indices
     array([1, 0])
     """
-    return _extremes("max", x, dim, keepdim, axis, keepdims)
+    return _extremes("max", _amax, _max_at, x, dim, keepdim, axis, keepdims)
 
 
 def min(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Any:
@@ -94,22 +139,34 @@ def min(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN
     >>> fnn.ops.min([[1.0, 5.0], [7.0, 3.0]], axis=1)
     array([1., 3.], dtype=float32)
     """
-    return _extremes("min", x, dim, keepdim, axis, keepdims)
+    return _extremes("min", _amin, _min_at, x, dim, keepdim, axis, keepdims)
 
 
-def _place(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> npt.NDArray[np.int64]:
-    x = as_numbers(x._array if isinstance(x, Tensor) else x, name, "x")
-    axis, keep = axis_and_keep(name, dim, keepdim, axis, keepdims)
-    if axis is not None:
-        axis = one_axis(axis, x.ndim, name)
-    if not (x.size if axis is None else x.shape[axis]):
-        raise ValueError(f"{name}: x has shape {x.shape}, nothing to choose from over axis {axis}")
-    return np.asarray((np.argmax if name == "argmax" else np.argmin)(x, axis=axis, keepdims=keep))
+def _place_shape(name: str, x: Shape, *, axis: int | None, keepdims: bool) -> Shape:
+    where = None if axis is None else one_axis(axis, len(x), name)
+    if not (0 not in x if where is None else x[where]):
+        raise ValueError(f"{name}: x has shape {x}, nothing to choose from over axis {axis}")
+    return reduced(name, x, axis=axis, keepdims=keepdims)
 
 
+def _place_run(method: Callable[..., Any]) -> Callable[..., tuple[IntArray, None]]:
+    def run(x: FloatArray, *, need: Need, axis: int | None, keepdims: bool) -> tuple[IntArray, None]:
+        return np.asarray(method(x, axis, keepdims=keepdims)), None
+
+    return run
+
+
+def _place(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> Normal:
+    attributes = axis_and_keep(name, dim, keepdim, axis, keepdims)
+    if attributes["axis"] is not None:
+        integer(attributes["axis"], name, "axis")
+    return (as_numbers(x, name, "x"),), attributes
+
+
+@look(shape=partial(_place_shape, "argmax"), run=_place_run(np.ndarray.argmax), outputs="int64")
 def argmax(
     x: Any, dim: int | None = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False
-) -> npt.NDArray[np.int64]:
+) -> Normal:
     """Where the first largest element lies along ``dim`` or ``axis`` (None: in the flattened array); no gradient.
 
     >>> import fastnn as fnn
@@ -119,9 +176,10 @@ def argmax(
     return _place("argmax", x, dim, keepdim, axis, keepdims)
 
 
+@look(shape=partial(_place_shape, "argmin"), run=_place_run(np.ndarray.argmin), outputs="int64")
 def argmin(
     x: Any, dim: int | None = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False
-) -> npt.NDArray[np.int64]:
+) -> Normal:
     """Where the first smallest element lies, as argmax.
 
     >>> import fastnn as fnn

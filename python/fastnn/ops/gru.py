@@ -1,15 +1,60 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray
-from fastnn.op import op
-from fastnn.ops.recurrent import Maybe, as_batch_sizes, cell, dense_layer, dense_or_none, saved, weight_list
+from fastnn.ops.op import Shape, op
+from fastnn.ops.recurrent import (
+    WEIGHT_NAMES,
+    WEIGHTS,
+    Maybe,
+    MaybeShape,
+    cell,
+    cell_arrays,
+    cell_shape,
+    contiguous,
+    dense,
+    layer_shape,
+    normal,
+    saved,
+    weight_list,
+)
 from fastnn.tape import Backward, Gradients
 
+_NAMES = ("x", "h0", *WEIGHT_NAMES)
+_CELL_NAMES = ("x", "h", *WEIGHTS)
+_GATES = 3
 
-@op
+
+def _shape(x: MaybeShape, h0: MaybeShape, *weights: MaybeShape, samples: int | None = None) -> tuple[Shape, Shape]:
+    layer = layer_shape("gru", _GATES, x, weight_list(weights[:8]), weights[8], samples)
+    return layer.y, layer.state(h0, "h0", layer.hidden)
+
+
+def _run(
+    x: FloatArray, h0: Maybe, *rest: Any, need: Sequence[bool], samples: int | None = None
+) -> tuple[tuple[FloatArray, ...], Backward | None]:
+    sizes = rest[8]
+    weights: Any = rest[:4] if rest[4] is rest[5] is rest[6] is rest[7] is None else rest[:8]
+    if not _core.are_dense(x, h0, *weights):
+        x, h0, *weights = dense((x, h0, *weights))  # type: ignore[assignment]
+    keep = True in need
+    y, h_n, kept = _core.gru_forward(x, sizes, h0, weights, keep)
+    if not keep:
+        return (y, h_n), None
+    held = saved(need, 1, weights)
+
+    def backward(dy: Maybe, dh: Maybe) -> Gradients:
+        dy, dh = contiguous(dy, dh)
+        dh0, dx, dws = _core.gru_backward(x, sizes, h0, held.weights, y, kept, dy, dh, need[0], held.wanted)
+        return [dx, dh0, *dws]
+
+    return (y, h_n), backward
+
+
+@op(shape=_shape, run=_run)
 def gru(
     x: Any,
     h0: Any,
@@ -21,10 +66,8 @@ def gru(
     weight_hh_reverse: Any = None,
     bias_ih_reverse: Any = None,
     bias_hh_reverse: Any = None,
-    *,
     batch_sizes: Any = None,
-    need: list[bool],
-) -> tuple[tuple[FloatArray, ...], Backward | None]:
+) -> Any:
     """One layer of gated recurrent units over a whole sequence (Cho et al. 2014, arXiv 1406.1078; as in cuDNN).
 
     r, z = sigmoid of x weight_ihᵀ + bias_ih + h weight_hhᵀ + bias_hh; n = tanh(x weight_inᵀ + bias_in + r (h weight_hnᵀ
@@ -47,7 +90,11 @@ def gru(
     >>> y.shape, h.shape
     ((5, 2, 4), (1, 2, 4))
     """
-    weights = weight_list(
+    return normal(
+        "gru",
+        _NAMES,
+        x,
+        h0,
         weight_ih,
         weight_hh,
         bias_ih,
@@ -56,27 +103,21 @@ def gru(
         weight_hh_reverse,
         bias_ih_reverse,
         bias_hh_reverse,
+        batch_sizes,
     )
-    sizes = as_batch_sizes(batch_sizes, "gru")
-    if not _core.are_dense(x, h0, *weights):
-        x, h0, weights = dense_layer("gru", x, {"h0": h0}, weights)
-    y, h_n, kept = _core.gru_forward(x, sizes, h0, weights, True in need)
-    if True not in need:
-        return (y, h_n), None
-    held = saved(need, 1, weights)
-
-    def backward(dy: Maybe, dh: Maybe) -> Gradients:
-        dy, dh = dense_or_none(dy, "gru", "dy"), dense_or_none(dh, "gru", "dh")
-        dh0, dx, dws = _core.gru_backward(x, sizes, h0, held.weights, y, kept, dy, dh, need[0], held.wanted)
-        return [dx, dh0, *dws]
-
-    return (y, h_n), backward
 
 
-@op
-def gru_cell(
-    x: Any, h: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None, bias_hh: Any = None, *, need: list[bool]
-) -> tuple[FloatArray, Backward | None]:
+def _cell_shape(x: MaybeShape, h: MaybeShape, *weights: MaybeShape) -> Shape:
+    return cell_shape("gru_cell", _GATES, x, {"h": h}, weights)
+
+
+def _cell_run(x: FloatArray, *arrays: Maybe, need: Sequence[bool]) -> tuple[FloatArray, Backward | None]:
+    (h,), backward = cell(_run, "gru_cell", x, arrays, need)
+    return h, backward
+
+
+@op(shape=_cell_shape, run=_cell_run)
+def gru_cell(x: Any, h: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any = None, bias_hh: Any = None) -> Any:
     """One time step of gru.
 
     Args:
@@ -90,6 +131,4 @@ def gru_cell(
     >>> fnn.ops.gru_cell(np.zeros(3), None, np.ones((12, 3)), np.ones((12, 4))).shape
     (4,)
     """
-    weights = [weight_ih, weight_hh, bias_ih, bias_hh]
-    (h,), backward = cell(gru.raw, "gru_cell", x, {"h": h}, weights, need)  # type: ignore[attr-defined]
-    return h, backward
+    return cell_arrays("gru_cell", _CELL_NAMES, x, h, weight_ih, weight_hh, bias_ih, bias_hh), {}

@@ -1,21 +1,19 @@
-"""Ops that join arrays, take them apart, or pick elements; integers and bool keep their dtype."""
+"""Ops that join arrays or take them apart; integers and bool keep their dtype."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, as_numbers, positive_int
-from fastnn.op import op
-from fastnn.ops.reduction import one_axis
+from fastnn.ops.checks import integer, kept, one_axis
+from fastnn.ops.op import Normal, Shape, op
 from fastnn.tape import Backward
 
+Need = Sequence[bool]
 Result = tuple[FloatArray, Backward]
 Results = tuple[tuple[FloatArray, ...], Backward]
 
@@ -34,33 +32,48 @@ def numbers(parts: Sequence[Any], op: str, names: Sequence[str] | None = None) -
     return arrays
 
 
-def _check_shapes(arrays: list[FloatArray], op: str, axis: int | None) -> None:
+def _joint(*dtypes: Any) -> Any:
+    """The dtype of what is joined."""
+    return np.result_type(*dtypes)
+
+
+def _check_shapes(shapes: Sequence[Shape], op: str, axis: int | None) -> None:
     """All shapes must agree, except along ``axis``."""
-    first = arrays[0].shape
-    for i, x in enumerate(arrays):
-        if x.shape == first:
+    first = shapes[0]
+    for i, shape in enumerate(shapes):
+        if shape == first:
             continue
-        if x.ndim != len(first) or any(n != first[k] for k, n in enumerate(x.shape) if k != axis):
+        if len(shape) != len(first) or any(n != first[k] for k, n in enumerate(shape) if k != axis):
             elsewhere = "" if axis is None else f" elsewhere than in dim {axis}"
-            raise ValueError(f"{op}: tensors[{i}] has shape {x.shape}, which differs from {first}{elsewhere}")
+            raise ValueError(f"{op}: tensors[{i}] has shape {shape}, which differs from {first}{elsewhere}")
 
 
 def _along(axis: int, start: int, stop: int) -> tuple[slice, ...]:
     return (*(slice(None),) * axis, slice(start, stop))
 
 
-@op
-def _concatenate(*parts: Any, dim: int, need: list[bool]) -> Result:
-    arrays = numbers(parts, "concatenate")
+def _concatenate_shape(*shapes: Shape, dim: int) -> Shape:
+    first = shapes[0]
+    axis = one_axis(dim, len(first), "concatenate", "dim")
+    _check_shapes(shapes, "concatenate", axis)
+    return (*first[:axis], sum([shape[axis] for shape in shapes]), *first[axis + 1 :])
+
+
+def _concatenate_run(*arrays: FloatArray, need: Need, dim: int) -> Result:
     axis = one_axis(dim, arrays[0].ndim, "concatenate", "dim")
-    _check_shapes(arrays, "concatenate", axis)
-    sizes = [x.shape[axis] for x in arrays]
+    y, sizes = np.concatenate(arrays, axis=axis), [x.shape[axis] for x in arrays]
 
     def backward(dy: FloatArray) -> list[FloatArray | None]:
         ends = itertools.accumulate(sizes)
         return [dy[_along(axis, e - n, e)] if w else None for e, n, w in zip(ends, sizes, need, strict=True)]
 
-    return np.concatenate(arrays, axis=axis), backward
+    return y, backward
+
+
+@op(shape=_concatenate_shape, run=_concatenate_run, outputs=_joint)
+def _concatenate(*parts: Any, dim: int) -> Normal:
+    """concatenate, the arrays one by one."""
+    return numbers(parts, "concatenate"), {"dim": integer(dim, "concatenate", "dim")}
 
 
 def concatenate(tensors: Sequence[Any], dim: int = 0) -> Any:
@@ -77,10 +90,14 @@ def concatenate(tensors: Sequence[Any], dim: int = 0) -> Any:
     return _concatenate(*tensors, dim=dim)
 
 
-@op
-def _stack(*parts: Any, dim: int, need: list[bool]) -> Result:
-    arrays = numbers(parts, "stack")
-    _check_shapes(arrays, "stack", None)
+def _stack_shape(*shapes: Shape, dim: int) -> Shape:
+    _check_shapes(shapes, "stack", None)
+    axis = one_axis(dim, len(shapes[0]) + 1, "stack", "dim")
+    return (*shapes[0][:axis], len(shapes), *shapes[0][axis:])
+
+
+def _stack_run(*arrays: FloatArray, need: Need, dim: int) -> Result:
+    _check_shapes([x.shape for x in arrays], "stack", None)
     axis = one_axis(dim, arrays[0].ndim + 1, "stack", "dim")
 
     def backward(dy: FloatArray) -> list[FloatArray | None]:
@@ -88,6 +105,12 @@ def _stack(*parts: Any, dim: int, need: list[bool]) -> Result:
 
     place = (slice(None),) * axis + (None,)
     return np.concatenate([x[place] for x in arrays], axis=axis), backward
+
+
+@op(shape=_stack_shape, run=_stack_run, outputs=_joint)
+def _stack(*parts: Any, dim: int) -> Normal:
+    """stack, the arrays one by one."""
+    return numbers(parts, "stack"), {"dim": integer(dim, "stack", "dim")}
 
 
 def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
@@ -101,6 +124,28 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     if not len(tensors):
         raise ValueError("stack: tensors is empty")
     return _stack(*tensors, dim=dim)
+
+
+def _sizes(op: str, x: Shape, split_size: int | tuple[int, ...], dim: int) -> tuple[list[int], int]:
+    """The sizes of the pieces, and the axis that is cut."""
+    axis = one_axis(dim, len(x), op, "dim")
+    length = x[axis]
+    if isinstance(split_size, tuple):
+        if sum(split_size) != length:
+            raise ValueError(
+                f"{op}: sizes {list(split_size)} add up to {sum(split_size)}, but x {x} has {length} in dim {axis}"
+            )
+        return list(split_size), axis
+    return [min(split_size, length - start) for start in range(0, length, split_size)] or [0], axis
+
+
+def _chunk_sizes(x: Shape, chunks: int, dim: int) -> tuple[list[int], int]:
+    axis = one_axis(dim, len(x), "chunk", "dim")
+    return _sizes("chunk", x, -(-x[axis] // chunks) or 1, axis)
+
+
+def _pieces_shape(x: Shape, sizes: list[int], axis: int) -> list[Shape]:
+    return [(*x[:axis], n, *x[axis + 1 :]) for n in sizes]
 
 
 def _pieces(x: FloatArray, sizes: list[int], axis: int) -> Results:
@@ -117,8 +162,16 @@ def _pieces(x: FloatArray, sizes: list[int], axis: int) -> Results:
     return tuple([x[place] for place in places]), backward
 
 
-@op
-def split(x: Any, split_size: int | Sequence[int], dim: int = 0, *, need: list[bool]) -> Results:
+def _split_shape(x: Shape, *, split_size: int | tuple[int, ...], dim: int) -> list[Shape]:
+    return _pieces_shape(x, *_sizes("split", x, split_size, dim))
+
+
+def _split_run(x: FloatArray, *, need: Need, split_size: int | tuple[int, ...], dim: int) -> Results:
+    return _pieces(x, *_sizes("split", x.shape, split_size, dim))
+
+
+@op(shape=_split_shape, run=_split_run, outputs=kept)
+def split(x: Any, split_size: int | Sequence[int], dim: int = 0) -> Normal:
     """Cuts x along axis ``dim`` into pieces of ``split_size``, the last one perhaps smaller, or of the sizes listed.
 
     Returns a tuple of views. Raises ValueError when the sizes listed do not add up to that of x.
@@ -127,43 +180,40 @@ def split(x: Any, split_size: int | Sequence[int], dim: int = 0, *, need: list[b
     >>> [part.shape for part in fnn.ops.split(np.zeros((5, 2)), 2)]
     [(2, 2), (2, 2), (1, 2)]
     """
-    x = as_numbers(x, "split", "x")
-    axis = one_axis(dim, x.ndim, "split", "dim")
-    length = x.shape[axis]
+    sizes: Any
     if isinstance(split_size, (tuple, list)):
-        sizes = [positive_int(n, "split", "split_size", minimum=0) for n in split_size]
-        if sum(sizes) != length:
-            raise ValueError(f"split: sizes {sizes} add up to {sum(sizes)}, but x {x.shape} has {length} in dim {axis}")
+        sizes = tuple([positive_int(n, "split", "split_size", minimum=0) for n in split_size])
     else:
-        step = positive_int(split_size, "split", "split_size")
-        sizes = [min(step, length - start) for start in range(0, length, step)] or [0]
-    return _pieces(x, sizes, axis)
+        sizes = positive_int(split_size, "split", "split_size")
+    return (as_numbers(x, "split", "x"),), {"split_size": sizes, "dim": integer(dim, "split", "dim")}
 
 
-@op
-def chunk(x: Any, chunks: int, dim: int = 0, *, need: list[bool]) -> Results:
+def _chunk_shape(x: Shape, *, chunks: int, dim: int) -> list[Shape]:
+    return _pieces_shape(x, *_chunk_sizes(x, chunks, dim))
+
+
+def _chunk_run(x: FloatArray, *, need: Need, chunks: int, dim: int) -> Results:
+    return _pieces(x, *_chunk_sizes(x.shape, chunks, dim))
+
+
+@op(shape=_chunk_shape, run=_chunk_run, outputs=kept)
+def chunk(x: Any, chunks: int, dim: int = 0) -> Normal:
     """Cuts x along axis ``dim`` into at most ``chunks`` pieces of one size, the last one perhaps smaller; views.
 
     >>> import numpy as np, fastnn as fnn
     >>> [part.shape for part in fnn.ops.chunk(np.zeros((5, 2)), 2)]
     [(3, 2), (2, 2)]
     """
-    x = as_numbers(x, "chunk", "x")
-    axis = one_axis(dim, x.ndim, "chunk", "dim")
-    length = x.shape[axis]
-    step = -(-length // positive_int(chunks, "chunk", "chunks")) or 1
-    return _pieces(x, [min(step, length - start) for start in range(0, length, step)] or [0], axis)
+    count = positive_int(chunks, "chunk", "chunks")
+    return (as_numbers(x, "chunk", "x"),), {"chunks": count, "dim": integer(dim, "chunk", "dim")}
 
 
-@op
-def unbind(x: Any, dim: int = 0, *, need: list[bool]) -> Results:
-    """The parts of x along axis ``dim``, without that axis; a tuple of views. So a Tensor is iterated over.
+def _unbind_shape(x: Shape, *, dim: int) -> list[Shape]:
+    axis = one_axis(dim, len(x), "unbind", "dim")
+    return [(*x[:axis], *x[axis + 1 :])] * x[axis]
 
-    >>> import fastnn as fnn
-    >>> fnn.ops.unbind([[1.0, 2.0], [3.0, 4.0]])
-    (array([1., 2.], dtype=float32), array([3., 4.], dtype=float32))
-    """
-    x = as_numbers(x, "unbind", "x")
+
+def _unbind_run(x: FloatArray, *, need: Need, dim: int) -> Results:
     axis, x_shape = one_axis(dim, x.ndim, "unbind", "dim"), x.shape
 
     def backward(*dys: FloatArray | None) -> tuple[FloatArray]:
@@ -173,80 +223,18 @@ def unbind(x: Any, dim: int = 0, *, need: list[bool]) -> Results:
                 part[...] = dy
         return (dx,)
 
-    return tuple(np.moveaxis(x, axis, 0)[i, ...] for i in range(x_shape[axis])), backward
+    return tuple([np.moveaxis(x, axis, 0)[i, ...] for i in range(x_shape[axis])]), backward
 
 
-def _is_basic(part: Any) -> bool:
-    """Whether a part of a key is none of those that make NumPy pick elements one by one."""
-    return part is None or part is Ellipsis or isinstance(part, (int, slice, np.bool_, np.integer))
+@op(shape=_unbind_shape, run=_unbind_run, outputs=kept)
+def unbind(x: Any, dim: int = 0) -> Normal:
+    """The parts of x along axis ``dim``, without that axis; a tuple of views. So a Tensor is iterated over.
 
-
-def _picks_once(part: Any) -> bool:
-    """Whether a part of a key can name no element twice."""
-    return _is_basic(part) or np.asarray(part).dtype == np.bool_
-
-
-def _axes_of(part: Any) -> int:
-    """How many axes of the array a part of a key speaks of."""
-    if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
-        return 0
-    array = None if _is_basic(part) else np.asarray(part)
-    return array.ndim if array is not None and array.dtype == np.bool_ else 1
-
-
-def _picked_rows(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[npt.NDArray[np.int64], int, int]:
-    """The rows that a key picks, in order, of an array seen as (rows, width): width are the last axes, left whole."""
-    named = sum(_axes_of(part) for part in parts)
-    at = next((i for i, part in enumerate(parts) if part is Ellipsis), len(parts))
-    parts = (*parts[:at], *(slice(None),) * (len(shape) - named), *parts[at + 1 :])
-    lead = len(shape)
-    while parts and isinstance(parts[-1], slice) and parts[-1] == slice(None):
-        parts, lead = parts[:-1], lead - 1
-    rows = np.zeros((), np.int64)
-    for axis in range(lead):  # the number of every row in turn, without an array of them all
-        numbers = np.arange(shape[axis]).reshape(-1, *(1,) * (lead - 1 - axis))
-        rows = rows * shape[axis] + np.broadcast_to(numbers, shape[:lead])[parts]
-    return np.ascontiguousarray(rows).reshape(-1), math.prod(shape[:lead]), math.prod(shape[lead:])
-
-
-@op
-def index(x: Any, key: Any, *, need: list[bool]) -> Result:
-    """x[key], with anything NumPy accepts as a key: integers, slices, None, ..., arrays of integers or bool.
-
-    A view where NumPy gives one. An element picked several times gets the sum of the gradients, added in float32 in the
-    order of the picks, on any number of threads. Raises IndexError.
-
-    >>> import numpy as np, fastnn as fnn
-    >>> fnn.ops.index(np.arange(4.0), [0, 0, 3])
-    array([0., 0., 3.], dtype=float32)
+    >>> import fastnn as fnn
+    >>> fnn.ops.unbind([[1.0, 2.0], [3.0, 4.0]])
+    (array([1., 2.], dtype=float32), array([3., 4.], dtype=float32))
     """
-    x = as_numbers(x, "index", "x")
-    parts = key if isinstance(key, tuple) else (key,)
-    try:
-        x_shape, y = x.shape, np.asarray(x[key])
-    except IndexError as error:
-        raise IndexError(f"index: x has shape {x.shape}, and the key does not fit it: {error}") from None
-    # What the gradient needs of the key is taken now: its arrays may have changed by then.
-    if not need[0] or all(_picks_once(part) for part in parts):
-        places = tuple(part if _is_basic(part) else np.array(part) for part in parts)
-
-        def backward(dy: FloatArray) -> tuple[FloatArray]:
-            dx = np.zeros(x_shape, np.float32)
-            dx[places] = dy
-            return (dx,)
-
-        return y, backward
-    numbers, rows, width = _picked_rows(x_shape, parts)
-
-    def backward_picked(dy: FloatArray) -> tuple[FloatArray]:
-        if width != 1:
-            dy = np.ascontiguousarray(dy, np.float32).reshape(numbers.size, width)
-            return (_core.embedding_backward(numbers, dy, rows, -1).reshape(x_shape),)
-        dx = np.zeros(rows, np.float32)
-        np.add.at(dx, numbers, dy.reshape(-1))  # fast in one dimension only
-        return (dx.reshape(x_shape),)
-
-    return y, backward_picked
+    return (as_numbers(x, "unbind", "x"),), {"dim": integer(dim, "unbind", "dim")}
 
 
 cat = concatenate

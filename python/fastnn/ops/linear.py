@@ -1,17 +1,44 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32
-from fastnn.op import op
+from fastnn.ops.op import Shape, op
 from fastnn.tape import Backward
 
 
-@op
-def linear(x: Any, weight: Any, bias: Any = None, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+def _shape(x: Shape, weight: Shape, bias: Shape | None) -> Shape:
+    if len(weight) != 2:
+        raise ValueError(f"linear: weight has shape {weight}, expected 2 dimensions (out_features, in_features)")
+    if not x or x[-1] != weight[1]:
+        raise ValueError(f"linear: x of shape {x} does not end in the in_features of weight {weight}")
+    if bias is not None and bias != weight[:1]:
+        raise ValueError(f"linear: bias has shape {bias} but weight {weight} expects {weight[:1]}")
+    return *x[:-1], weight[0]
+
+
+def _run(
+    x: FloatArray, weight: FloatArray, bias: FloatArray | None, *, need: Sequence[bool]
+) -> tuple[FloatArray, Backward]:
+    if not _core.are_dense(x, bias):
+        x, bias = np.ascontiguousarray(x), None if bias is None else np.ascontiguousarray(bias)
+    y = _core.linear_forward(x, weight, bias)
+    want_x, want_weight, want_bias = need[:3]
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+        return _core.linear_backward(x, weight, np.ascontiguousarray(dy), want_x, want_weight, want_bias)
+
+    if not (want_x and want_weight):  # of the other one only the shape is looked at
+        backward.reads = weight if want_x else x if want_weight else ()  # type: ignore[attr-defined]
+    return y, backward
+
+
+@op(shape=_shape, run=_run)
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """y = x weightᵀ + bias, over the last axis of x.
 
     Args:
@@ -28,15 +55,5 @@ def linear(x: Any, weight: Any, bias: Any = None, *, need: list[bool]) -> tuple[
            [3.]], dtype=float32)
     """
     if not _core.are_dense(x, bias):
-        x = np.ascontiguousarray(as_float32(x, "linear", "x"))
-        bias = None if bias is None else np.ascontiguousarray(as_float32(bias, "linear", "bias"))
-    if type(weight) is not np.ndarray or weight.dtype != np.float32 or not weight.flags.aligned:
-        weight = as_float32(weight, "linear", "weight")
-    y = _core.linear_forward(x, weight, bias)
-
-    def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
-        return _core.linear_backward(x, weight, np.ascontiguousarray(dy), *need)
-
-    if not (need[0] and need[1]):  # of the other one only the shape is looked at
-        backward.reads = weight if need[0] else x if need[1] else ()  # type: ignore[attr-defined]
-    return y, backward
+        x, bias = as_float32(x, "linear", "x"), None if bias is None else as_float32(bias, "linear", "bias")
+    return (x, as_float32(weight, "linear", "weight"), bias), {}

@@ -1,20 +1,90 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray
-from fastnn.op import op
-from fastnn.ops.recurrent import WEIGHTS, Maybe, as_batch_sizes, dense, dense_or_none, saved
-from fastnn.ops.variant import mask, width_of
+from fastnn.ops.checks import check_probability
+from fastnn.ops.op import Shape, op
+from fastnn.ops.recurrent import (
+    WEIGHTS,
+    LayerShape,
+    Maybe,
+    MaybeShape,
+    contiguous,
+    dense,
+    layer_shape,
+    normal,
+    saved,
+)
+from fastnn.ops.variant import Masks, check_mask, drop_mask, part_that_stays, width_of
 from fastnn.tape import Backward, Gradients
 
 EXTRAS = ("weight_hr", "weight_peephole", "weight_norm_ih", "weight_norm_hh", "weight_norm_c", "bias_norm_c")
 ALL = len(WEIGHTS) + len(EXTRAS)  # arrays of one direction
+_NAMES = ("x", "h0", "c0", *(WEIGHTS + EXTRAS) * 2)
+_OP = "lstm_variant"
 
 
-def _split(direction: tuple[Maybe, FloatArray], given: list[Maybe]) -> list[Maybe]:
+def _directions(given: Sequence[Any]) -> Sequence[Any]:
+    """Of the weights of two directions, those of the first where none of the second are given."""
+    return given[:ALL] if all([weight is None for weight in given[ALL:]]) else given
+
+
+def _sorted(given: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The weights of WEIGHTS and those of EXTRAS."""
+    return [*given[:4], *given[ALL : ALL + 4]], [*given[4:ALL], *given[ALL + 4 :]]
+
+
+def _check_extras(layer: LayerShape, gates: int, given: Sequence[MaybeShape]) -> None:
+    """given: of both directions."""
+    h, width = layer.hidden, gates * layer.hidden
+    expected = ((layer.features, h), (3, h), (width,), (width,), (h,), (h,))
+    count = len(EXTRAS)
+    for i, shape in enumerate(given):
+        name, wanted = EXTRAS[i % count], expected[i % count]
+        if shape is not None and shape != wanted:
+            name += "_reverse" if i >= count else ""
+            raise ValueError(f"{_OP}: {name} has shape {shape}, but weight_hh {layer.weight_hh} expects {wanted}")
+        if (shape is None) != (given[i % count] is None):
+            raise ValueError(f"{_OP}: {name} is given for one direction only")
+    norms = [weight is None for weight in given[2:5]]
+    if any(norms) and not all(norms):
+        raise ValueError(f"{_OP}: weight_norm_ih, weight_norm_hh and weight_norm_c come together or not at all")
+    if given[5] is not None and given[4] is None:
+        raise ValueError(f"{_OP}: bias_norm_c needs weight_norm_c")
+
+
+def _shape(
+    x: MaybeShape,
+    h0: MaybeShape,
+    c0: MaybeShape,
+    *rest: MaybeShape,
+    coupled: bool,
+    cell_clip: float | None,
+    zoneout_c: float,
+    zoneout_h: float,
+    recurrent_dropout: float,
+    training: bool,
+    samples: int | None = None,
+) -> tuple[Shape, Shape, Shape]:
+    weights, extras = _sorted(_directions(rest[: 2 * ALL]))
+    sizes, zone_c, zone_h, drop = rest[2 * ALL :]
+    gates = 3 if coupled else 4
+    layer = layer_shape(_OP, gates, x, weights, sizes, samples, extras[0] is not None)
+    _check_extras(layer, gates, extras)
+    for mask, name, width in (
+        (zone_c, "zoneout_c", layer.hidden),
+        (zone_h, "zoneout_h", layer.features),
+        (drop, "drop", layer.hidden),
+    ):
+        check_mask(mask, layer.x, layer.directions, width, _OP, name)
+    return layer.y, layer.state(h0, "h0", layer.features), layer.state(c0, "c0", layer.hidden)
+
+
+def _split(direction: tuple[Maybe, FloatArray], given: Sequence[Maybe]) -> list[Maybe]:
     """The gradients of EXTRAS, of which all but the first come one after the other in one array."""
     first, rest = direction
     gradients: list[Maybe] = [first]
@@ -24,7 +94,125 @@ def _split(direction: tuple[Maybe, FloatArray], given: list[Maybe]) -> list[Mayb
     return gradients
 
 
-@op
+def _run(
+    x: FloatArray,
+    h0: Maybe,
+    c0: Maybe,
+    *rest: Any,
+    need: Sequence[bool],
+    coupled: bool,
+    cell_clip: float | None,
+    zoneout_c: float,
+    zoneout_h: float,
+    recurrent_dropout: float,
+    training: bool,
+    samples: int | None = None,
+) -> tuple[tuple[FloatArray, ...], Backward | None]:
+    sizes, zone_c, zone_h, drop = rest[2 * ALL :]
+    given: Any = _directions(rest[: 2 * ALL])
+    if not _core.are_dense(x, h0, c0, *given):
+        x, h0, c0, *given = dense((x, h0, c0, *given))  # type: ignore[assignment]
+    weights, extras = _sorted(given)
+    directions, p = len(given) // ALL, width_of(given[1], 1)
+    h = p if given[4] is None else width_of(given[4], 1)
+    made = Masks(_OP, x, directions)
+    masks = [
+        made.zoneout(zone_c, zoneout_c, h, "zoneout_c", training),
+        made.zoneout(zone_h, zoneout_h, p, "zoneout_h", training),
+        made.drop(drop, recurrent_dropout, h, training),
+    ]
+    clip, keep = math.inf if cell_clip is None else cell_clip, True in need
+    y, h_n, c_n, kept = _core.lstm_variant_forward(x, sizes, h0, c0, weights, extras, masks, coupled, clip, keep)
+    if not keep:
+        return (y, h_n, c_n), None
+    held = saved([*need[:7], *need[3 + ALL : 7 + ALL]], 2, weights)
+    first = h0 if held.hidden else None
+
+    def backward(dy: Maybe, dh: Maybe, dc: Maybe) -> Gradients:
+        dy, dh, dc = contiguous(dy, dh, dc)
+        dh0, dc0, dx, dws, more = _core.lstm_variant_backward(
+            x,
+            sizes,
+            first,
+            c0,
+            held.weights,
+            extras,
+            masks,
+            coupled,
+            clip,
+            y,
+            kept,
+            dy,
+            dh,
+            dc,
+            need[0],
+            held.wanted,
+        )
+        gradients = [dx, dh0, dc0]
+        for d in range(directions):
+            gradients += dws[4 * d : 4 * d + 4]
+            gradients += _split(more[d], extras[len(EXTRAS) * d : len(EXTRAS) * (d + 1)])
+        return gradients
+
+    return (y, h_n, c_n), backward
+
+
+@op(shape=_shape, run=_run)
+def _lstm_variant(
+    x: Any,
+    h0: Any,
+    c0: Any,
+    weight_ih: Any,
+    weight_hh: Any,
+    bias_ih: Any,
+    bias_hh: Any,
+    weight_hr: Any,
+    weight_peephole: Any,
+    weight_norm_ih: Any,
+    weight_norm_hh: Any,
+    weight_norm_c: Any,
+    bias_norm_c: Any,
+    weight_ih_reverse: Any,
+    weight_hh_reverse: Any,
+    bias_ih_reverse: Any,
+    bias_hh_reverse: Any,
+    weight_hr_reverse: Any,
+    weight_peephole_reverse: Any,
+    weight_norm_ih_reverse: Any,
+    weight_norm_hh_reverse: Any,
+    weight_norm_c_reverse: Any,
+    bias_norm_c_reverse: Any,
+    batch_sizes: Any,
+    zoneout_c: Any,
+    zoneout_h: Any,
+    drop: Any,
+    *,
+    coupled: bool,
+    cell_clip: float | None,
+    recurrent_dropout: float,
+    training: bool,
+) -> Any:
+    """lstm_variant, all arrays first."""
+    if cell_clip is not None and not cell_clip > 0:
+        raise ValueError(f"{_OP}: cell_clip is {cell_clip}, expected a positive number or None")
+    given: tuple[Any, ...] = (x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, weight_peephole)
+    given += (weight_norm_ih, weight_norm_hh, weight_norm_c, bias_norm_c, weight_ih_reverse, weight_hh_reverse)
+    given += (bias_ih_reverse, bias_hh_reverse, weight_hr_reverse, weight_peephole_reverse, weight_norm_ih_reverse)
+    given += (weight_norm_hh_reverse, weight_norm_c_reverse, bias_norm_c_reverse)
+    arrays, samples = normal(_OP, _NAMES, *given, batch_sizes)
+    zone_c, part_c = part_that_stays(zoneout_c, _OP, "zoneout_c")
+    zone_h, part_h = part_that_stays(zoneout_h, _OP, "zoneout_h")
+    return [*arrays, zone_c, zone_h, drop_mask(drop, _OP)], {
+        "coupled": bool(coupled),
+        "cell_clip": None if cell_clip is None else float(cell_clip),
+        "zoneout_c": part_c,
+        "zoneout_h": part_h,
+        "recurrent_dropout": check_probability(recurrent_dropout, f"{_OP}: recurrent_dropout"),
+        "training": bool(training),
+        **samples,
+    }
+
+
 def lstm_variant(
     x: Any,
     h0: Any,
@@ -40,14 +228,15 @@ def lstm_variant(
     weight_norm_c: Any = None,
     bias_norm_c: Any = None,
     *reverse: Any,
-    coupled: bool = False,
-    cell_clip: float | None = None,
+    batch_sizes: Any = None,
     zoneout_c: Any = None,
     zoneout_h: Any = None,
     drop: Any = None,
-    batch_sizes: Any = None,
-    need: list[bool],
-) -> tuple[tuple[FloatArray, ...], Backward | None]:
+    coupled: bool = False,
+    cell_clip: float | None = None,
+    recurrent_dropout: float = 0.0,
+    training: bool = False,
+) -> Any:
     """One layer of long short-term memory with any of its variants, over a whole sequence.
 
     What is not given is off; with nothing given this is ops.lstm. One step, with LN(a) = (a - mean a) / sqrt(var a +
@@ -77,6 +266,9 @@ def lstm_variant(
         cell_clip: a positive number, or None (default).
         zoneout_c, zoneout_h: a number for all, or masks (D, T, N, H) and (D, T, N, P): what part of the state stays.
         drop: a mask (D, T, N, H): 0 where an element is dropped, else 1 / (1 - p). Or None (default).
+        recurrent_dropout: the probability p of a drop to be drawn in training. Default 0.
+        training: whether numbers for zoneout are probabilities that an element stays, and masks are drawn from the
+            generator that fnn.manual_seed seeds, of zoneout_c, zoneout_h and drop in this order. Default False.
         batch_sizes: as in ops.lstm; x and masks are then packed, (rows, I) and (D, rows, H).
 
     Masks and numbers get no gradient. Returns y (T, N, D * P), or packed (rows, D * P), h_n (D, N, P) and
@@ -89,45 +281,11 @@ def lstm_variant(
     >>> y.shape, h.shape, c.shape
     ((5, 2, 2), (1, 2, 2), (1, 2, 4))
     """
-    name = "lstm_variant"
+    if len(reverse) not in (0, ALL):
+        raise ValueError(f"{_OP}: {len(reverse)} weights of the reverse direction, expected none or {ALL}")
     own: tuple[Any, ...] = (weight_ih, weight_hh, bias_ih, bias_hh)
     own += (weight_hr, weight_peephole, weight_norm_ih, weight_norm_hh, weight_norm_c, bias_norm_c)
-    if len(reverse) not in (0, ALL):
-        raise ValueError(f"{name}: {len(reverse)} weights of the reverse direction, expected none or {ALL}")
-    if cell_clip is not None and not cell_clip > 0:
-        raise ValueError(f"{name}: cell_clip is {cell_clip}, expected a positive number or None")
-    given: list[Any] = [*own, *reverse]
-    if not _core.are_dense(x, h0, c0, *given):
-        given = [dense_or_none(w, name, n) for w, n in zip(given, (WEIGHTS + EXTRAS) * 2, strict=False)]
-        x, h0, c0 = dense(x, name, "x"), dense_or_none(h0, name, "h0"), dense_or_none(c0, name, "c0")
-    weights = given[:4] + given[ALL : ALL + 4]
-    extras = given[4:ALL] + given[ALL + 4 :]
-    sizes = as_batch_sizes(batch_sizes, name)
-    directions, p = len(given) // ALL, width_of(given[1], 1)
-    h = p if given[4] is None else width_of(given[4], 1)
-    masks = [
-        mask(zoneout_c, x, directions, h, name, "zoneout_c"),
-        mask(zoneout_h, x, directions, p, name, "zoneout_h"),
-        mask(drop, x, directions, h, name, "drop", number=False),
-    ]
-    clip = math.inf if cell_clip is None else float(cell_clip)
-    y, h_n, c_n, kept = _core.lstm_variant_forward(
-        x, sizes, h0, c0, weights, extras, masks, coupled, clip, True in need
+    arrays = [x, h0, c0, *own, *(reverse or (None,) * ALL), batch_sizes, zoneout_c, zoneout_h, drop]
+    return _lstm_variant(
+        *arrays, coupled=coupled, cell_clip=cell_clip, recurrent_dropout=recurrent_dropout, training=training
     )
-    if True not in need:
-        return (y, h_n, c_n), None
-    held = saved(need[:7] + need[3 + ALL : 7 + ALL], 2, weights)
-    first = h0 if held.hidden else None
-
-    def backward(dy: Maybe, dh: Maybe, dc: Maybe) -> Gradients:
-        dy, dh, dc = (dense_or_none(d, name, n) for d, n in ((dy, "dy"), (dh, "dh"), (dc, "dc")))
-        dh0, dc0, dx, dws, more = _core.lstm_variant_backward(
-            x, sizes, first, c0, held.weights, extras, masks, coupled, clip, y, kept, dy, dh, dc, need[0], held.wanted
-        )
-        gradients = [dx, dh0, dc0]
-        for d in range(directions):
-            gradients += dws[4 * d : 4 * d + 4]
-            gradients += _split(more[d], extras[len(EXTRAS) * d : len(EXTRAS) * (d + 1)])
-        return gradients
-
-    return (y, h_n, c_n), backward

@@ -1,15 +1,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32
-from fastnn.op import op
 from fastnn.ops.broadcast import sum_to
+from fastnn.ops.op import Shape, op
 from fastnn.tape import Backward
+
+
+def _shape(a: Shape, b: Shape) -> Shape:
+    if not a or not b:
+        raise ValueError(f"matmul: a has shape {a} and b {b}, expected at least 1 dimension each")
+    left, right = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
+    try:
+        batch = np.broadcast_shapes(left[:-2], right[:-2])
+    except ValueError:
+        raise ValueError(f"matmul: leading axes of a {a} and b {b} do not broadcast together") from None
+    if left[-1] != right[-2]:
+        raise ValueError(f"matmul: a {a} and b {b} do not match: {left[-1]} and {right[-2]}")
+    return (*batch, *a[-2:-1], *(() if len(b) == 1 else b[-1:]))
 
 
 def _product(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -33,34 +47,12 @@ def _gradient_of_one(a: FloatArray, dy: FloatArray) -> FloatArray:
     return product
 
 
-@op
-def matmul(a: Any, b: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
-    """The matrix product a @ b, of the package's own kernel: the same bits for any number of threads.
-
-    Args:
-        a: (..., M, K), or (K), which is taken as one row that is dropped from the result.
-        b: (..., K, N), or (K), which is taken as one column that is dropped from the result.
-
-    Returns (..., M, N), the leading axes broadcast. Raises ValueError when the shapes do not match.
-
-    >>> import numpy as np, fastnn as fnn
-    >>> fnn.ops.matmul(np.ones((2, 3)), np.ones((3, 1)))
-    array([[3.],
-           [3.]], dtype=float32)
-    """
-    a, b = as_float32(a, "matmul", "a"), as_float32(b, "matmul", "b")
-    if not a.ndim or not b.ndim:
-        raise ValueError(f"matmul: a has shape {a.shape} and b {b.shape}, expected at least 1 dimension each")
+def _run(a: FloatArray, b: FloatArray, *, need: Sequence[bool]) -> tuple[FloatArray, Backward]:
     row, column = a.ndim == 1, b.ndim == 1
     left = a[None] if row else a
     right = b[:, None] if column else b
-    if left.ndim > 2 and right.ndim > 2:
-        try:
-            np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-        except ValueError:
-            raise ValueError(f"matmul: leading axes of a {a.shape} and b {b.shape} do not broadcast together") from None
     if left.shape[-1] != right.shape[-2]:
-        raise ValueError(f"matmul: a {a.shape} and b {b.shape} do not match: {left.shape[-1]} and {right.shape[-2]}")
+        raise ValueError("matmul: a and b do not match")
     y = _product(left, right)
     whole = y.shape
     if row or column:
@@ -82,3 +74,21 @@ def matmul(a: Any, b: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
         return da, db
 
     return y, backward
+
+
+@op(shape=_shape, run=_run)
+def matmul(a: Any, b: Any) -> Any:
+    """The matrix product a @ b, of the package's own kernel: the same bits for any number of threads.
+
+    Args:
+        a: (..., M, K), or (K), which is taken as one row that is dropped from the result.
+        b: (..., K, N), or (K), which is taken as one column that is dropped from the result.
+
+    Returns (..., M, N), the leading axes broadcast. Raises ValueError when the shapes do not match.
+
+    >>> import numpy as np, fastnn as fnn
+    >>> fnn.ops.matmul(np.ones((2, 3)), np.ones((3, 1)))
+    array([[3.],
+           [3.]], dtype=float32)
+    """
+    return (as_float32(a, "matmul", "a"), as_float32(b, "matmul", "b")), {}

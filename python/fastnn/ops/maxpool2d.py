@@ -1,40 +1,47 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, channels_last, pair, require_ndim, single
-from fastnn.op import op
+from fastnn.arrays import FloatArray, as_float32, channels_last, pair, single
+from fastnn.ops.checks import check_windows, require_axes
+from fastnn.ops.op import Normal, Shape, op
 from fastnn.tape import Backward
 
 Pair = tuple[int, int]
 
 
-def check_windows(
-    op: str, shape: tuple[int, ...], kernel: Pair, padding: Pair, dilation: Pair, stride: Pair, ceil_mode: bool
-) -> None:
-    """Raises where an image (N, C, H, W) holds no window, or where padding exceeds half of the kernel."""
-    for axis, size, k, p, d, s in zip(("height", "width"), shape[2:], kernel, padding, dilation, stride, strict=True):
-        if 2 * p > k:
-            raise ValueError(f"{op}: padding {p} is more than half of kernel_size {k}")
-        extent = d * (k - 1) + 1
-        if size < 1 or size + 2 * p + (s - 1 if ceil_mode else 0) < extent:
-            raise ValueError(
-                f"{op}: kernel_size {k} with dilation {d} does not fit the {axis} of x {shape} padded to {size + 2 * p}"
-            )
+def _shape_2d(x: Shape, *, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool) -> Shape:
+    require_axes(x, 4, "(N, C, H, W)", "maxpool2d", "x")
+    return *x[:2], *check_windows("maxpool2d", x, kernel_size, padding, dilation, stride, ceil_mode)
 
 
-@op
-def maxpool2d(
-    x: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
+def _run_2d(
+    x: FloatArray,
     *,
-    need: list[bool],
+    need: Sequence[bool],
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
 ) -> tuple[FloatArray, Backward | None]:
+    shape, windows = x.shape, (kernel_size, stride, padding, dilation, ceil_mode)
+    y, index = _core.maxpool2d_forward(channels_last(x), *windows, need[0])
+    if index is None:
+        return y, None
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        return (_core.maxpool2d_backward(channels_last(dy), index, shape, *windows),)
+
+    return y, backward
+
+
+@op(shape=_shape_2d, run=_run_2d)
+def maxpool2d(
+    x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Normal:
     """The largest value of each window of an image, per channel.
 
     Args:
@@ -55,34 +62,53 @@ def maxpool2d(
     array([[ 5.,  7.],
            [13., 15.]], dtype=float32)
     """
-    x = as_float32(x, "maxpool2d", "x")
-    require_ndim(x, 4, "(N, C, H, W)", "maxpool2d", "x")
     kernel = pair(kernel_size, "maxpool2d", "kernel_size")
-    step = kernel if stride is None else pair(stride, "maxpool2d", "stride")
-    around, spread = pair(padding, "maxpool2d", "padding", minimum=0), pair(dilation, "maxpool2d", "dilation")
-    check_windows("maxpool2d", x.shape, kernel, around, spread, step, ceil_mode)
-    shape, windows = x.shape, (kernel, step, around, spread, bool(ceil_mode))
-    y, index = _core.maxpool2d_forward(channels_last(x), *windows, need[0])
-    if index is None:
-        return y, None
+    return (as_float32(x, "maxpool2d", "x"),), {
+        "kernel_size": kernel,
+        "stride": kernel if stride is None else pair(stride, "maxpool2d", "stride"),
+        "padding": pair(padding, "maxpool2d", "padding", minimum=0),
+        "dilation": pair(dilation, "maxpool2d", "dilation"),
+        "ceil_mode": bool(ceil_mode),
+    }
+
+
+def _shape_1d(x: Shape, *, kernel_size: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> Shape:
+    require_axes(x, 3, "(N, C, L)", "maxpool1d", "x")
+    return *x[:2], *check_windows("maxpool1d", x, (kernel_size,), (padding,), (dilation,), (stride,), ceil_mode)
+
+
+def _run_1d(
+    x: FloatArray,
+    *,
+    need: Sequence[bool],
+    kernel_size: int,
+    stride: int,
+    padding: int,
+    dilation: int,
+    ceil_mode: bool,
+) -> tuple[FloatArray, Backward | None]:
+    y, backward_2d = maxpool2d.run(
+        x[:, :, None, :],
+        need=need,
+        kernel_size=(1, kernel_size),
+        stride=(1, stride),
+        padding=(0, padding),
+        dilation=(1, dilation),
+        ceil_mode=ceil_mode,
+    )
+    if backward_2d is None:
+        return y[:, :, 0, :], None
 
     def backward(dy: FloatArray) -> tuple[FloatArray]:
-        return (_core.maxpool2d_backward(channels_last(dy), index, shape, *windows),)
+        return (backward_2d(dy[:, :, None, :])[0][:, :, 0, :],)
 
-    return y, backward
+    return y[:, :, 0, :], backward
 
 
-@op
+@op(shape=_shape_1d, run=_run_1d)
 def maxpool1d(
-    x: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    *,
-    need: list[bool],
-) -> tuple[FloatArray, Backward | None]:
+    x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Normal:
     """The largest value of each window of a sequence, per channel: maxpool2d over images of height one.
 
     Args:
@@ -95,21 +121,11 @@ def maxpool1d(
     >>> fnn.ops.maxpool1d(np.array([[[1.0, 4.0, 3.0, 2.0, 9.0]]]), 2)
     array([[[4., 3.]]], dtype=float32)
     """
-    x = as_float32(x, "maxpool1d", "x")
-    require_ndim(x, 3, "(N, C, L)", "maxpool1d", "x")
-    y, backward_2d = maxpool2d.raw(  # type: ignore[attr-defined]
-        x[:, :, None, :],
-        (1, single(kernel_size, "maxpool1d", "kernel_size")),
-        None if stride is None else (1, single(stride, "maxpool1d", "stride")),
-        (0, single(padding, "maxpool1d", "padding", minimum=0)),
-        (1, single(dilation, "maxpool1d", "dilation")),
-        ceil_mode,
-        need=need,
-    )
-    if backward_2d is None:
-        return y[:, :, 0, :], None
-
-    def backward(dy: FloatArray) -> tuple[FloatArray]:
-        return (backward_2d(dy[:, :, None, :])[0][:, :, 0, :],)
-
-    return y[:, :, 0, :], backward
+    kernel = single(kernel_size, "maxpool1d", "kernel_size")
+    return (as_float32(x, "maxpool1d", "x"),), {
+        "kernel_size": kernel,
+        "stride": kernel if stride is None else single(stride, "maxpool1d", "stride"),
+        "padding": single(padding, "maxpool1d", "padding", minimum=0),
+        "dilation": single(dilation, "maxpool1d", "dilation"),
+        "ceil_mode": bool(ceil_mode),
+    }

@@ -1,30 +1,39 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32
-from fastnn.op import op_not_reading
+from fastnn.ops.checks import check_reduction, scaled
+from fastnn.ops.op import Shape, op
 from fastnn.tape import Backward
 
 
-def check_reduction(reduction: str, op: str) -> str:
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{op}: reduction is {reduction!r}, expected 'none', 'mean' or 'sum'")
-    return reduction
+def _shape(input: Shape, target: Shape, *, reduction: str) -> Shape:
+    if input != target:
+        raise ValueError(f"mse_loss: input has shape {input} but target has {target}")
+    return input if reduction == "none" else ()
 
 
-def scaled(gradient: FloatArray, dy: FloatArray) -> FloatArray:
-    """``gradient`` times the gradient of the loss, in place; dy is mostly the 1 that backward() starts with."""
-    if dy.ndim == 0 and dy == 1:
-        return gradient
-    return np.multiply(gradient, dy, out=gradient)
+def _run(input: FloatArray, target: FloatArray, *, need: Sequence[bool], reduction: str) -> tuple[FloatArray, Backward]:
+    x, t = np.require(input, requirements="C"), np.require(target, requirements="C")
+    scale = 1.0 if reduction != "mean" else 1 / x.size if x.size else np.nan
+    of_input, of_target = need[:2]
+    loss, gradient = _core.mse_loss(x, t, scale, reduction == "none", of_input or of_target)
+
+    def backward(dy: FloatArray) -> tuple[FloatArray | None, FloatArray | None]:
+        assert gradient is not None
+        dx = scaled(gradient, dy)
+        return (dx if of_input else None), (-dx if of_target else None)
+
+    return loss, backward
 
 
-@op_not_reading("input", "target")
-def mse_loss(input: Any, target: Any, reduction: str = "mean", *, need: list[bool]) -> tuple[FloatArray, Backward]:
+@op(shape=_shape, run=_run, unread=("input", "target"))
+def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     """(input - target)², averaged, added up, or as it is.
 
     Args:
@@ -38,18 +47,5 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean", *, need: list[boo
     >>> fnn.ops.mse_loss([1.0, 2.0], [1.0, 4.0])
     array(2., dtype=float32)
     """
-    check_reduction(reduction, "mse_loss")
-    x = as_float32(input, "mse_loss", "input")
-    t = as_float32(target, "mse_loss", "target")
-    if x.shape != t.shape:
-        raise ValueError(f"mse_loss: input has shape {x.shape} but target has {t.shape}")
-    scale = 1.0 if reduction != "mean" else 1 / x.size if x.size else np.nan
-    x, t = np.require(x, requirements="C"), np.require(t, requirements="C")
-    loss, gradient = _core.mse_loss(x, t, scale, reduction == "none", need[0] or need[1])
-
-    def backward(dy: FloatArray) -> tuple[FloatArray | None, FloatArray | None]:
-        assert gradient is not None
-        dx = scaled(gradient, dy)
-        return (dx if need[0] else None), (-dx if need[1] else None)
-
-    return loss, backward
+    arrays = as_float32(input, "mse_loss", "input"), as_float32(target, "mse_loss", "target")
+    return arrays, {"reduction": check_reduction(reduction, "mse_loss")}

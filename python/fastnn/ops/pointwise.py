@@ -2,80 +2,120 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastnn.arrays import FloatArray, as_float32
-from fastnn.op import op
 from fastnn.ops.broadcast import operand, pointwise, pointwise_backward
+from fastnn.ops.checks import broadcast, same
+from fastnn.ops.op import Normal, Shape, op
 from fastnn.tape import Backward
 
+Need = Sequence[bool]
 Result = tuple[FloatArray, Backward]
 
 
-@op
-def neg(x: Any, *, need: list[bool]) -> Result:
+def _neg_run(x: FloatArray, *, need: Need) -> Result:
+    return pointwise(np.negative, x), lambda dy: (pointwise_backward(np.negative, dy),)
+
+
+@op(shape=same, run=_neg_run)
+def neg(x: Any) -> Normal:
     """-x.
 
     >>> import fastnn as fnn
     >>> fnn.ops.neg([1.0, -2.0])
     array([-1.,  2.], dtype=float32)
     """
-    return pointwise(np.negative, "neg", as_float32(x, "neg", "x")), lambda dy: (pointwise_backward(np.negative, dy),)
+    return (as_float32(x, "neg", "x"),), {}
 
 
-@op
-def exp(x: Any, *, need: list[bool]) -> Result:
+def _exp_run(x: FloatArray, *, need: Need) -> Result:
+    y = pointwise(np.exp, x)
+    return y, lambda dy: (pointwise_backward(np.multiply, dy, y),)
+
+
+@op(shape=same, run=_exp_run)
+def exp(x: Any) -> Normal:
     """e to the power of x; inf above 88.7 (float32), without a warning.
 
     >>> import fastnn as fnn
     >>> fnn.ops.exp([0.0, 100.0])
     array([ 1., inf], dtype=float32)
     """
-    y = pointwise(np.exp, "exp", as_float32(x, "exp", "x"))
-    return y, lambda dy: (pointwise_backward(np.multiply, dy, y),)
+    return (as_float32(x, "exp", "x"),), {}
 
 
-@op
-def log(x: Any, *, need: list[bool]) -> Result:
+def _log_run(x: FloatArray, *, need: Need) -> Result:
+    return pointwise(np.log, x), lambda dy: (pointwise_backward(np.divide, dy, x),)
+
+
+@op(shape=same, run=_log_run)
+def log(x: Any) -> Normal:
     """Natural logarithm; -inf at 0 and nan below, without a warning.
 
     >>> import fastnn as fnn
     >>> fnn.ops.log([1.0, 0.0])
     array([  0., -inf], dtype=float32)
     """
-    x = as_float32(x, "log", "x")
-    y = pointwise(np.log, "log", x)
-    return y, lambda dy: (pointwise_backward(np.divide, dy, x),)
+    return (as_float32(x, "log", "x"),), {}
 
 
-@op
-def sqrt(x: Any, *, need: list[bool]) -> Result:
+def _sqrt_run(x: FloatArray, *, need: Need) -> Result:
+    y = pointwise(np.sqrt, x)
+    return y, lambda dy: (pointwise_backward(np.divide, dy, y * np.float32(2)),)
+
+
+@op(shape=same, run=_sqrt_run)
+def sqrt(x: Any) -> Normal:
     """Square root; nan below 0, without a warning. The gradient at 0 is infinite.
 
     >>> import fastnn as fnn
     >>> fnn.ops.sqrt([4.0, 9.0])
     array([2., 3.], dtype=float32)
     """
-    y = pointwise(np.sqrt, "sqrt", as_float32(x, "sqrt", "x"))
-    return y, lambda dy: (pointwise_backward(np.divide, dy, y * np.float32(2)),)
+    return (as_float32(x, "sqrt", "x"),), {}
 
 
-@op
-def abs(x: Any, *, need: list[bool]) -> Result:
+def _abs_run(x: FloatArray, *, need: Need) -> Result:
+    return pointwise(np.absolute, x), lambda dy: (pointwise_backward(np.multiply, dy, np.sign(x)),)
+
+
+@op(shape=same, run=_abs_run)
+def abs(x: Any) -> Normal:
     """Absolute value; the gradient at 0 is 0.
 
     >>> import fastnn as fnn
     >>> fnn.ops.abs([1.0, -2.0])
     array([1., 2.], dtype=float32)
     """
-    x = as_float32(x, "abs", "x")
-    return pointwise(np.absolute, "abs", x), lambda dy: (pointwise_backward(np.multiply, dy, np.sign(x)),)
+    return (as_float32(x, "abs", "x"),), {}
 
 
-@op
-def clamp(x: Any, min: float | None = None, max: float | None = None, *, need: list[bool]) -> Result:
+def _clamp_shape(x: Shape, low: Shape | None, high: Shape | None) -> Shape:
+    if broadcast("clamp", x, low or (), high or ()) != x:
+        raise ValueError(f"clamp: min {low or ()} and max {high or ()} do not fit x of shape {x}")
+    return x
+
+
+def _clamp_run(x: FloatArray, min: FloatArray | None, max: FloatArray | None, *, need: Need) -> Result:
+    low: Any = np.float32(-np.inf) if min is None else min
+    high: Any = np.float32(np.inf) if max is None else max
+    bound = pointwise if low.ndim or high.ndim else pointwise_backward  # numbers give no warning
+    y = bound(np.minimum, bound(np.maximum, x, low), high)
+    if y.shape != x.shape:
+        raise ValueError("clamp: bounds larger than x")
+
+    def backward(dy: FloatArray) -> tuple[FloatArray]:
+        return (pointwise_backward(np.multiply, dy, ((x >= low) & (x <= high)).astype(np.float32)),)
+
+    return y, backward
+
+
+@op(shape=_clamp_shape, run=_clamp_run)
+def clamp(x: Any, min: Any = None, max: Any = None) -> Normal:
     """x, but nowhere below min nor above max (numbers, or None for no bound); nan stays nan.
 
     The gradient passes where min <= x <= max. Raises ValueError when both bounds are None.
@@ -86,11 +126,5 @@ def clamp(x: Any, min: float | None = None, max: float | None = None, *, need: l
     """
     if min is None and max is None:
         raise ValueError("clamp: min and max are both None, expected at least one number")
-    x = as_float32(x, "clamp", "x")
-    low = operand(-np.inf if min is None else min, "clamp", "min")
-    high = operand(np.inf if max is None else max, "clamp", "max")
-    bound = pointwise if low.ndim or high.ndim else lambda f, _, *a: pointwise_backward(f, *a)  # neither of them warns
-    y = bound(np.minimum, "clamp", bound(np.maximum, "clamp", x, low), high)
-    if y.shape != x.shape:
-        raise ValueError(f"clamp: min {low.shape} and max {high.shape} do not fit x of shape {x.shape}")
-    return y, lambda dy: (pointwise_backward(np.multiply, dy, ((x >= low) & (x <= high)).astype(np.float32)),)
+    low = None if min is None else operand(min, "clamp", "min")
+    return (as_float32(x, "clamp", "x"), low, None if max is None else operand(max, "clamp", "max")), {}

@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32
-from fastnn.op import op
 from fastnn.ops.broadcast import BLOCK, row_sums
+from fastnn.ops.checks import integer, one_axis
+from fastnn.ops.op import Attributes, Normal, Shape, op
 from fastnn.tape import Backward
 
-Axis = int | tuple[int, ...] | list[int] | None
+Axis = int | tuple[int, ...] | None
+Need = Sequence[bool]
 Result = tuple[FloatArray, Backward]
-
-
-def one_axis(axis: Any, ndim: int, op: str, name: str = "axis") -> int:
-    """``axis`` counted from the front; raises ValueError when there is no such axis."""
-    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
-        raise TypeError(f"{op}: {name} is {axis!r}, expected an integer")
-    if not -ndim <= axis < ndim:
-        raise ValueError(f"{op}: {name} is {axis}, but x has {ndim} dimensions")
-    return int(axis) % ndim
 
 
 def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
-    given = axis if isinstance(axis, (tuple, list)) else (axis,)
+    given = axis if isinstance(axis, tuple) else (axis,)
     axes = sorted([one_axis(a, ndim, op) for a in given])
     if len(set(axes)) != len(axes):
         raise ValueError(f"{op}: axis {axis} names the same axis twice")
@@ -69,14 +64,7 @@ class Rows:
         return rows.reshape([self.shape[i] for i in self.order]).transpose(np.argsort(self.order))
 
 
-_known = functools.lru_cache(256)(Rows)
-
-
-def rows_of(shape: tuple[int, ...], axis: Axis, keepdims: bool, op: str) -> Rows:
-    """Rows, made once for every shape in use."""
-    if axis is None or type(axis) is int or (type(axis) is tuple and all(type(n) is int for n in axis)):
-        return _known(shape, axis, keepdims, op)
-    return Rows(shape, axis, keepdims, op)
+rows_of = functools.lru_cache(256)(Rows)  # made once for every shape in use
 
 
 class _NotGiven:
@@ -89,24 +77,32 @@ class _NotGiven:
 NOT_GIVEN: Any = _NotGiven()
 
 
-def axis_and_keep(op: str, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> tuple[Any, bool]:
+def axis_and_keep(op: str, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> Attributes:
     """The axes and whether they are kept, from torch's or NumPy's names for them."""
     if axis is NOT_GIVEN:
-        return None if dim == () else dim, keepdim or keepdims  # torch takes () for all
-    if dim is not None:
+        axis = dim if dim != () else None  # torch takes () for all
+    elif dim is not None:
         raise TypeError(f"{op}: dim={dim} and axis={axis} are given, expected one of them")
-    return axis, keepdim or keepdims
+    if isinstance(axis, (tuple, list)):
+        axis = tuple([integer(a, op, "axis") for a in axis])
+    elif axis is not None:
+        axis = integer(axis, op, "axis")
+    return {"axis": axis, "keepdims": bool(keepdim or keepdims)}
 
 
-@op
-def _sum(x: Any, axis: Axis, keepdims: bool, *, need: list[bool]) -> Result:
-    x = as_float32(x, "sum", "x")
+def reduced(name: str, x: Shape, *, axis: Axis, keepdims: bool, **others: Any) -> Shape:
+    """The shape of a reduction of x."""
+    return rows_of(x, axis, keepdims, name).y_shape
+
+
+def _sum_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Result:
     r = rows_of(x.shape, axis, keepdims, "sum")
     y = _core.row_means(r.rows(x), 1.0)
     return y.reshape(r.y_shape), lambda dy: (r.spread(dy),)
 
 
-def sum(x: Any, dim: Axis = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Any:
+@op(shape=partial(reduced, "sum"), run=_sum_run)
+def sum(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Normal:
     """Sum over ``dim``, or ``axis`` (an int, several, or None for all), added in float64.
 
     keepdim, or keepdims, leaves the summed axes with size 1. Default False. Raises ValueError when x has no such axis.
@@ -115,57 +111,59 @@ def sum(x: Any, dim: Axis = None, keepdim: bool = False, *, axis: Any = NOT_GIVE
     >>> fnn.ops.sum(np.ones((2, 3)), axis=1)
     array([3., 3.], dtype=float32)
     """
-    return _sum(x, *axis_and_keep("sum", dim, keepdim, axis, keepdims))
+    return (as_float32(x, "sum", "x"),), axis_and_keep("sum", dim, keepdim, axis, keepdims)
 
 
-@op
-def _mean(x: Any, axis: Axis, keepdims: bool, *, need: list[bool]) -> Result:
-    x = as_float32(x, "mean", "x")
+def _mean_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Result:
     r = rows_of(x.shape, axis, keepdims, "mean")
     length = np.float32(r.length or math.nan)
     y = _core.row_means(r.rows(x), r.length or math.nan)
     return y.reshape(r.y_shape), lambda dy: (r.spread(dy / length),)
 
 
-def mean(x: Any, dim: Axis = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Any:
+@op(shape=partial(reduced, "mean"), run=_mean_run)
+def mean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Normal:
     """Mean over ``dim``, or ``axis``, as sum; nan over no elements.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.mean(np.arange(6.0).reshape(2, 3), axis=1)
     array([1., 4.], dtype=float32)
     """
-    return _mean(x, *axis_and_keep("mean", dim, keepdim, axis, keepdims))
+    return (as_float32(x, "mean", "x"),), axis_and_keep("mean", dim, keepdim, axis, keepdims)
 
 
-@op
-@np.errstate(all="ignore")
-def _var(x: Any, axis: Axis, keepdims: bool, correction: float, root: bool, *, need: list[bool]) -> Result:
-    x = as_float32(x, "std" if root else "var", "x")
-    r = rows_of(x.shape, axis, keepdims, "std" if root else "var")
-    freedom = r.length - correction if r.length > correction else math.nan
-    rows = r.rows(x)
-    means = row_sums(rows) / (r.length or 1)
-    spread = np.empty(r.count)
-    step = BLOCK // (r.length or 1) or 1
-    for i in range(0, r.count, step):
-        deviations = rows[i : i + step] - means[i : i + step, None]
-        spread[i : i + step] = np.add.reduce(deviations * deviations, 1) / freedom
-    if root:
-        spread = np.sqrt(spread)
-    kept = spread.reshape(r.kept_shape) if root else None
+def _spread_run(name: str, root: bool) -> Callable[..., Result]:
+    """var, or its root."""
 
-    def backward(dy: FloatArray) -> tuple[FloatArray]:
-        scale = dy.reshape(r.kept_shape) * np.float64((1 if root else 2) / freedom)
-        if kept is not None:
-            scale = np.where(kept == 0, 0.0, scale / kept)
-        return (((x - means.reshape(r.kept_shape)) * scale).astype(np.float32),)
+    @np.errstate(all="ignore")
+    def run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool, correction: float) -> Result:
+        r = rows_of(x.shape, axis, keepdims, name)
+        freedom = r.length - correction if r.length > correction else math.nan
+        rows = r.rows(x)
+        means = row_sums(rows) / (r.length or 1)
+        spread = np.empty(r.count)
+        step = BLOCK // (r.length or 1) or 1
+        for i in range(0, r.count, step):
+            deviations = rows[i : i + step] - means[i : i + step, None]
+            spread[i : i + step] = np.add.reduce(deviations * deviations, 1) / freedom
+        if root:
+            spread = np.sqrt(spread)
+        kept = spread.reshape(r.kept_shape) if root else None
 
-    return spread.astype(np.float32).reshape(r.y_shape), backward
+        def backward(dy: FloatArray) -> tuple[FloatArray]:
+            scale = dy.reshape(r.kept_shape) * np.float64((1 if root else 2) / freedom)
+            if kept is not None:
+                scale = np.where(kept == 0, 0.0, scale / kept)
+            return (((x - means.reshape(r.kept_shape)) * scale).astype(np.float32),)
+
+        return spread.astype(np.float32).reshape(r.y_shape), backward
+
+    return run
 
 
 def _spread(
     name: str, x: Any, dim: Any, correction: Any, keepdim: bool, axis: Any, keepdims: bool, ddof: Any, unbiased: Any
-) -> Any:
+) -> Normal:
     given = [value for value in (correction, ddof, unbiased) if value is not None]
     if len(given) > 1:
         raise TypeError(f"{name}: correction, ddof and unbiased are names of one number, expected one of them")
@@ -176,13 +174,15 @@ def _spread(
         correction = 1 if axis is NOT_GIVEN else 0
     if isinstance(correction, bool) or not isinstance(correction, (int, float, np.number)):
         raise TypeError(f"{name}: correction is {correction!r}, expected a number; True and False are 1 and 0")
-    axis, keep = axis_and_keep(name, dim, keepdim, axis, keepdims)
-    return _var(x, axis, keep, correction, name == "std")
+    plain = correction.item() if isinstance(correction, np.number) else correction
+    attributes = axis_and_keep(name, dim, keepdim, axis, keepdims)
+    return (as_float32(x, name, "x"),), {**attributes, "correction": plain}
 
 
+@op(shape=partial(reduced, "var"), run=_spread_run("var", root=False))
 def var(
     x: Any,
-    dim: Axis = None,
+    dim: Any = None,
     correction: float | None = None,
     keepdim: bool = False,
     *,
@@ -190,7 +190,7 @@ def var(
     keepdims: bool = False,
     ddof: float | None = None,
     unbiased: bool | None = None,
-) -> Any:
+) -> Normal:
     """Variance over ``dim``, or ``axis``: sum of (x - mean)**2 / (K - correction) over K elements, in float64.
 
     correction: 1 is unbiased for a sample, 0 is the variance of the elements themselves. Default None: 1, as
@@ -204,9 +204,10 @@ def var(
     return _spread("var", x, dim, correction, keepdim, axis, keepdims, ddof, unbiased)
 
 
+@op(shape=partial(reduced, "std"), run=_spread_run("std", root=True))
 def std(
     x: Any,
-    dim: Axis = None,
+    dim: Any = None,
     correction: float | None = None,
     keepdim: bool = False,
     *,
@@ -214,7 +215,7 @@ def std(
     keepdims: bool = False,
     ddof: float | None = None,
     unbiased: bool | None = None,
-) -> Any:
+) -> Normal:
     """Standard deviation over ``dim``, or ``axis``: the square root of var, with the same arguments.
 
     The gradient is 0 where all elements are equal, as in torch.

@@ -1,13 +1,32 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 from fastnn import _core
 from fastnn.arrays import FloatArray
-from fastnn.op import op
-from fastnn.ops.recurrent import Maybe, as_batch_sizes, cell, dense_layer, dense_or_none, saved, weight_list
+from fastnn.ops.op import Shape, op
+from fastnn.ops.recurrent import (
+    WEIGHT_NAMES,
+    WEIGHTS,
+    Maybe,
+    MaybeShape,
+    cell,
+    cell_arrays,
+    cell_shape,
+    contiguous,
+    dense,
+    layer_shape,
+    normal,
+    saved,
+    weight_list,
+)
 from fastnn.tape import Backward, Gradients
+
+_NAMES = ("x", "h0", *WEIGHT_NAMES)
+_CELL_NAMES = ("x", "h", *WEIGHTS)
+_GATES = 1
 
 
 def check_nonlinearity(nonlinearity: Any, op: str) -> str:
@@ -16,7 +35,35 @@ def check_nonlinearity(nonlinearity: Any, op: str) -> str:
     return str(nonlinearity)
 
 
-@op
+def _shape(
+    x: MaybeShape, h0: MaybeShape, *weights: MaybeShape, nonlinearity: str, samples: int | None = None
+) -> tuple[Shape, Shape]:
+    layer = layer_shape("rnn", _GATES, x, weight_list(weights[:8]), weights[8], samples)
+    return layer.y, layer.state(h0, "h0", layer.hidden)
+
+
+def _run(
+    x: FloatArray, h0: Maybe, *rest: Any, need: Sequence[bool], nonlinearity: str, samples: int | None = None
+) -> tuple[tuple[FloatArray, ...], Backward | None]:
+    sizes, relu = rest[8], nonlinearity == "relu"
+    weights: Any = rest[:4] if rest[4] is rest[5] is rest[6] is rest[7] is None else rest[:8]
+    if not _core.are_dense(x, h0, *weights):
+        x, h0, *weights = dense((x, h0, *weights))  # type: ignore[assignment]
+    y, h_n = _core.rnn_forward(x, sizes, h0, weights, relu)
+    if True not in need:
+        return (y, h_n), None
+    held = saved(need, 1, weights)
+    first = h0 if held.hidden else None
+
+    def backward(dy: Maybe, dh: Maybe) -> Gradients:
+        dy, dh = contiguous(dy, dh)
+        dh0, dx, dws = _core.rnn_backward(x, sizes, first, held.weights, y, dy, dh, relu, need[0], held.wanted)
+        return [dx, dh0, *dws]
+
+    return (y, h_n), backward
+
+
+@op(shape=_shape, run=_run)
 def rnn(
     x: Any,
     h0: Any,
@@ -28,11 +75,10 @@ def rnn(
     weight_hh_reverse: Any = None,
     bias_ih_reverse: Any = None,
     bias_hh_reverse: Any = None,
+    batch_sizes: Any = None,
     *,
     nonlinearity: str = "tanh",
-    batch_sizes: Any = None,
-    need: list[bool],
-) -> tuple[tuple[FloatArray, ...], Backward | None]:
+) -> Any:
     """One layer of a plain recurrent network over a whole sequence (Elman 1990).
 
     h = nonlinearity(x weight_ihᵀ + bias_ih + h weight_hhᵀ + bias_hh).
@@ -55,8 +101,11 @@ def rnn(
     >>> y.shape, h.shape
     ((5, 2, 4), (1, 2, 4))
     """
-    relu = check_nonlinearity(nonlinearity, "rnn") == "relu"
-    weights = weight_list(
+    arrays, samples = normal(
+        "rnn",
+        _NAMES,
+        x,
+        h0,
         weight_ih,
         weight_hh,
         bias_ih,
@@ -65,25 +114,23 @@ def rnn(
         weight_hh_reverse,
         bias_ih_reverse,
         bias_hh_reverse,
+        batch_sizes,
     )
-    sizes = as_batch_sizes(batch_sizes, "rnn")
-    if not _core.are_dense(x, h0, *weights):
-        x, h0, weights = dense_layer("rnn", x, {"h0": h0}, weights)
-    y, h_n = _core.rnn_forward(x, sizes, h0, weights, relu)
-    if True not in need:
-        return (y, h_n), None
-    held = saved(need, 1, weights)
-    first = h0 if held.hidden else None
-
-    def backward(dy: Maybe, dh: Maybe) -> Gradients:
-        dy, dh = dense_or_none(dy, "rnn", "dy"), dense_or_none(dh, "rnn", "dh")
-        dh0, dx, dws = _core.rnn_backward(x, sizes, first, held.weights, y, dy, dh, relu, need[0], held.wanted)
-        return [dx, dh0, *dws]
-
-    return (y, h_n), backward
+    return arrays, {"nonlinearity": check_nonlinearity(nonlinearity, "rnn"), **samples}
 
 
-@op
+def _cell_shape(x: MaybeShape, h: MaybeShape, *weights: MaybeShape, nonlinearity: str) -> Shape:
+    return cell_shape("rnn_cell", _GATES, x, {"h": h}, weights)
+
+
+def _cell_run(
+    x: FloatArray, *arrays: Maybe, need: Sequence[bool], nonlinearity: str
+) -> tuple[FloatArray, Backward | None]:
+    (h,), backward = cell(functools.partial(_run, nonlinearity=nonlinearity), "rnn_cell", x, arrays, need)
+    return h, backward
+
+
+@op(shape=_cell_shape, run=_cell_run)
 def rnn_cell(
     x: Any,
     h: Any,
@@ -93,8 +140,7 @@ def rnn_cell(
     bias_hh: Any = None,
     *,
     nonlinearity: str = "tanh",
-    need: list[bool],
-) -> tuple[FloatArray, Backward | None]:
+) -> Any:
     """One time step of rnn.
 
     Args:
@@ -108,7 +154,5 @@ def rnn_cell(
     >>> fnn.ops.rnn_cell(np.zeros(3), None, np.ones((4, 3)), np.ones((4, 4))).shape
     (4,)
     """
-    check_nonlinearity(nonlinearity, "rnn_cell")
-    sequence = functools.partial(rnn.raw, nonlinearity=nonlinearity)  # type: ignore[attr-defined]
-    (h,), backward = cell(sequence, "rnn_cell", x, {"h": h}, [weight_ih, weight_hh, bias_ih, bias_hh], need)
-    return h, backward
+    arrays = cell_arrays("rnn_cell", _CELL_NAMES, x, h, weight_ih, weight_hh, bias_ih, bias_hh)
+    return arrays, {"nonlinearity": check_nonlinearity(nonlinearity, "rnn_cell")}

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_indices, as_numbers
-from fastnn.op import op
+from fastnn.ops.op import Shape, op
 from fastnn.tape import Backward
 
 
-def _check(x: FloatArray, index: Any, count: int, name: str) -> None:
+def _require_rows(index: Any, count: int, x: Shape, name: str) -> None:
     if index.ndim != 1 or (index.size and (index.min() < 0 or index.max() >= count)):
-        raise ValueError(f"{name}: index has shape {index.shape}, expected rows (K) in [0, {count}), x {x.shape}")
+        raise ValueError(f"{name}: index has shape {index.shape}, expected rows (K) in [0, {count}), x {x}")
+
+
+def _check_index(index: Shape, count: int, x: Shape, name: str) -> None:
+    if len(index) != 1:
+        raise ValueError(f"{name}: index has shape {index}, expected rows (K) in [0, {count}), x {x}")
 
 
 def _take(x: FloatArray, index: Any) -> FloatArray:
@@ -32,8 +39,25 @@ def _put(x: FloatArray, index: Any, count: int) -> FloatArray:
     return _take(x, source)
 
 
-@op
-def take_rows(x: Any, index: Any, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+def _dtype(x: Any, index: Any) -> Any:
+    return x
+
+
+def _take_shape(x: Shape, index: Shape) -> Shape:
+    if not x:
+        raise ValueError(f"take_rows: x has shape {x}, expected at least 1 dimension")
+    _check_index(index, x[0], x, "take_rows")
+    return *index, *x[1:]
+
+
+def _take_run(x: FloatArray, index: Any, *, need: Sequence[bool]) -> tuple[FloatArray, Backward]:
+    count = len(x) if x.ndim else 0
+    _require_rows(index, count, x.shape, "take_rows")
+    return _take(x, index), lambda dy: [_put(dy, index, count), None]
+
+
+@op(shape=_take_shape, run=_take_run, outputs=_dtype)
+def take_rows(x: Any, index: Any) -> Any:
     """x[index] along the first axis, for rows that are all different; the inverse of put_rows.
 
     Args:
@@ -47,13 +71,27 @@ def take_rows(x: Any, index: Any, *, need: list[bool]) -> tuple[FloatArray, Back
     array([[3.],
            [1.]], dtype=float32)
     """
-    x, index = as_numbers(x, "take_rows", "x"), as_indices(index, "take_rows", "index")
-    _check(x, index, len(x), "take_rows")
-    return _take(x, index), lambda dy: [_put(dy, index, len(x)), None]
+    return (as_numbers(x, "take_rows", "x"), as_indices(index, "take_rows", "index")), {}
 
 
-@op
-def put_rows(x: Any, index: Any, count: int, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+def _put_shape(x: Shape, index: Shape, *, count: int) -> Shape:
+    _check_index(index, count, x, "put_rows")
+    if count < 0:
+        raise ValueError(f"put_rows: count is {count}, expected a number of rows")
+    if x[:1] != index:
+        raise ValueError(f"put_rows: x has shape {x} but index {index}")
+    return count, *x[1:]
+
+
+def _put_run(x: FloatArray, index: Any, *, need: Sequence[bool], count: int) -> tuple[FloatArray, Backward]:
+    _require_rows(index, count, x.shape, "put_rows")
+    if x.shape[:1] != index.shape:
+        raise ValueError("put_rows: x and index do not match")
+    return _put(x, index, count), lambda dy: [_take(dy, index), None]
+
+
+@op(shape=_put_shape, run=_put_run, outputs=_dtype)
+def put_rows(x: Any, index: Any, count: int) -> Any:
     """Zeros of `count` rows with row index[k] = x[k]; the inverse of take_rows.
 
     Args:
@@ -69,8 +107,5 @@ def put_rows(x: Any, index: Any, count: int, *, need: list[bool]) -> tuple[Float
            [0.],
            [1.]], dtype=float32)
     """
-    x, index = as_numbers(x, "put_rows", "x"), as_indices(index, "put_rows", "index")
-    _check(x, index, count, "put_rows")
-    if len(x) != len(index):
-        raise ValueError(f"put_rows: x has shape {x.shape} but index {index.shape}")
-    return _put(x, index, count), lambda dy: [_take(dy, index), None, None]
+    arrays = as_numbers(x, "put_rows", "x"), as_indices(index, "put_rows", "index")
+    return arrays, {"count": operator.index(count)}

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32
-from fastnn.op import op
+from fastnn.ops.checks import integer
+from fastnn.ops.op import Normal, Shape, op
 from fastnn.tape import Backward
 
 
@@ -27,23 +30,27 @@ def _back(rows: FloatArray, shape: tuple[int, ...], dim: int) -> FloatArray:
     return np.moveaxis(rows.reshape(*shape[:dim], *shape[dim + 1 :], shape[dim]), -1, dim)
 
 
-def _softmax(name: str, x: Any, dim: int) -> tuple[FloatArray, Backward]:
-    x = as_float32(x, name, "x")
-    if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)):
-        raise TypeError(f"{name}: dim is {dim!r}, expected an integer")
-    if not -x.ndim <= dim < x.ndim:
-        raise ValueError(f"{name}: dim is {dim}, x of shape {x.shape} has {x.ndim} dimensions")
-    shape, logarithm = x.shape, name == "log_softmax"
-    y = _core.softmax_forward(rows_along(x, dim), logarithm)
-
-    def backward(dy: FloatArray) -> tuple[FloatArray]:
-        return (_back(_core.softmax_backward(y, rows_along(dy, dim), logarithm), shape, dim),)
-
-    return _back(y, shape, dim), backward
+def _shape(name: str, x: Shape, *, dim: int) -> Shape:
+    if not -len(x) <= dim < len(x):
+        raise ValueError(f"{name}: dim is {dim}, x of shape {x} has {len(x)} dimensions")
+    return x
 
 
-@op
-def softmax(x: Any, dim: int, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+def _run(logarithm: bool) -> Callable[..., tuple[FloatArray, Backward]]:
+    def run(x: FloatArray, *, need: Sequence[bool], dim: int) -> tuple[FloatArray, Backward]:
+        shape = x.shape
+        y = _core.softmax_forward(rows_along(x, dim), logarithm)
+
+        def backward(dy: FloatArray) -> tuple[FloatArray]:
+            return (_back(_core.softmax_backward(y, rows_along(dy, dim), logarithm), shape, dim),)
+
+        return _back(y, shape, dim), backward
+
+    return run
+
+
+@op(shape=partial(_shape, "softmax"), run=_run(logarithm=False))
+def softmax(x: Any, dim: int) -> Normal:
     """exp(x) / sum of exp(x) along ``dim``; the largest element is taken off first, so nothing overflows.
 
     Args:
@@ -58,15 +65,15 @@ def softmax(x: Any, dim: int, *, need: list[bool]) -> tuple[FloatArray, Backward
     array([[0.5, 0.5],
            [1. , 0. ]], dtype=float32)
     """
-    return _softmax("softmax", x, dim)
+    return (as_float32(x, "softmax", "x"),), {"dim": integer(dim, "softmax", "dim")}
 
 
-@op
-def log_softmax(x: Any, dim: int, *, need: list[bool]) -> tuple[FloatArray, Backward]:
+@op(shape=partial(_shape, "log_softmax"), run=_run(logarithm=True))
+def log_softmax(x: Any, dim: int) -> Normal:
     """x - log(sum of exp(x)) along ``dim``, without overflow. Arguments, layout and errors as softmax.
 
     >>> import fastnn as fnn
     >>> fnn.ops.log_softmax([0.0, 0.0], dim=0)
     array([-0.6931472, -0.6931472], dtype=float32)
     """
-    return _softmax("log_softmax", x, dim)
+    return (as_float32(x, "log_softmax", "x"),), {"dim": integer(dim, "log_softmax", "dim")}

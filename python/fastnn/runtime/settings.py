@@ -41,6 +41,6 @@ def get_conv_algorithm() -> str:
     return _chosen
 
 
-def wanted_algorithm() -> str | None:
-    """What the kernels of a convolution are to be told: None leaves the choice to them."""
-    return "plain sums" if _chosen == "direct" else None
+def pinned_algorithm() -> dict[str, str]:
+    """The attribute of a convolution that pins its algorithm; empty where the kernels choose."""
+    return {"algorithm": "plain sums"} if _chosen == "direct" else {}

@@ -35,10 +35,9 @@ def build(row: Row) -> Calls:
     weight, bias = row.weights().values()
     stride, padding = o.get("stride", 1), o.get("padding", 0)
 
-    conv2d: Any = ops.conv2d
-
     def run(*need: bool) -> Any:
-        return conv2d.raw(x, weight, bias, stride, padding, need=list(need))
+        arrays, attributes = ops.conv2d.normalise(x, weight, bias, stride, padding)
+        return ops.conv2d.run(*arrays, need=list(need), **attributes)
 
     to_x, to_weight = run(True, False, False)[1], run(False, True, False)[1]
     dy = np.ascontiguousarray(row.gradient(row.output).transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

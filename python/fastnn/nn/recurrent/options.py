@@ -1,15 +1,11 @@
-"""The options that nn.LSTM and nn.GRU have beside torch's: their checks, parameters and random masks."""
+"""The options that nn.LSTM and nn.GRU have beside torch's: their checks, parameters, and as options of the ops."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from fastnn.arrays import FloatArray
 from fastnn.nn.init import filled, uniform
-from fastnn.ops.dropout import check_probability
-from fastnn.random import generator
+from fastnn.ops.checks import check_probability
 from fastnn.tensor import Parameter
 
 
@@ -25,21 +21,6 @@ def check_clip(value: Any, op: str) -> float | None:
     if value is not None and not value > 0:
         raise ValueError(f"{op}: cell_clip is {value}, expected a positive number or None")
     return None if value is None else float(value)
-
-
-def zone_mask(p: float, shape: tuple[int, ...], training: bool) -> Any:
-    """What part of a state stays: a random mask, or, in evaluation, its expectation."""
-    if not training or not p:
-        return p or None
-    return (generator().random(shape, np.float32) < p).astype(np.float32)
-
-
-def drop_mask(p: float, shape: tuple[int, ...], training: bool) -> FloatArray | None:
-    """0 with probability p, else 1 / (1 - p); None in evaluation."""
-    if not training or not p:
-        return None
-    kept = (generator().random(shape, np.float32) >= p).astype(np.float32)
-    return kept / np.float32(1 - p) if p < 1 else kept
 
 
 def lstm_parameters(layer: Any, bound: float) -> dict[str, Parameter]:
@@ -58,28 +39,25 @@ def lstm_parameters(layer: Any, bound: float) -> dict[str, Parameter]:
     return {name: Parameter(array) for name, array in made.items()}
 
 
-def lstm_options(layer: Any, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Options of ops.lstm_variant for one layer of nn.LSTM on x of that shape: (T, N, features), or packed (rows,
-    features)."""
-    c_shape = (layer._directions(), *shape[:-1], layer.hidden_size)
-    h_shape = (*c_shape[:-1], layer._state_size(" h"))
+def lstm_options(layer: Any) -> dict[str, Any]:
+    """Options of ops.lstm_variant for a layer of nn.LSTM."""
     zone_c, zone_h = check_pair(layer.zoneout, "LSTM")
     return {
         "coupled": layer.coupled,
         "cell_clip": layer.cell_clip,
-        "zoneout_c": zone_mask(zone_c, c_shape, layer.training),
-        "zoneout_h": zone_mask(zone_h, h_shape, layer.training),
-        "drop": drop_mask(layer.recurrent_dropout, c_shape, layer.training),
+        "zoneout_c": zone_c,
+        "zoneout_h": zone_h,
+        "recurrent_dropout": layer.recurrent_dropout,
+        "training": layer.training,
     }
 
 
-def gru_options(layer: Any, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Options of ops.gru_variant for one layer of nn.GRU on x of that shape."""
-    own = (layer._directions(), *shape[:-1], layer.hidden_size)
+def gru_options(layer: Any) -> dict[str, Any]:
+    """Options of ops.gru_variant for a layer of nn.GRU, beside zoneout."""
     return {
         "reset_after": layer.reset_after,
-        "zoneout": zone_mask(layer.zoneout, own, layer.training),
-        "drop": drop_mask(layer.recurrent_dropout, own, layer.training),
+        "recurrent_dropout": layer.recurrent_dropout,
+        "training": layer.training,
     }
 
 

@@ -7,12 +7,12 @@ from fastnn.arrays import positive_int
 from fastnn.nn.init import fan_in_bound, uniform
 from fastnn.nn.listen import note_cell
 from fastnn.nn.module import Module
-from fastnn.nn.recurrent_input import one_state, pair_of_states
+from fastnn.nn.recurrent.inputs import one_state, pair_of_states
 from fastnn.ops.rnn import check_nonlinearity
 from fastnn.tensor import Parameter
 
 
-class _Cell(Module):
+class Cell(Module):
     def __init__(self, input_size: int, hidden_size: int, bias: bool, gates: int) -> None:
         op = type(self).__name__
         self.input_size = positive_int(input_size, op, "input_size")
@@ -33,7 +33,7 @@ class _Cell(Module):
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
 
 
-class RNNCell(_Cell):
+class RNNCell(Cell):
     """One time step of RNN: x (N, input_size) and hx (N, hidden_size), or None for zeros, -> the next h.
 
     Args: input_size, hidden_size, bias and nonlinearity as RNN. Both inputs may come without N.
@@ -58,7 +58,7 @@ class RNNCell(_Cell):
         return super().extra_repr() + (", nonlinearity='relu'" if self.nonlinearity == "relu" else "")
 
 
-class LSTMCell(_Cell):
+class LSTMCell(Cell):
     """One time step of LSTM: x (N, input_size) and hx = (h, c), each (N, hidden_size), or None for zeros -> (h, c).
 
     Args: input_size, hidden_size and bias as LSTM. All inputs may come without N. Parameters: as RNNCell.
@@ -78,7 +78,7 @@ class LSTMCell(_Cell):
         return h, c
 
 
-class GRUCell(_Cell):
+class GRUCell(Cell):
     """One time step of GRU: x (N, input_size) and hx (N, hidden_size), or None for zeros, -> the next h.
 
     Args: input_size, hidden_size and bias as GRU. Both inputs may come without N. Parameters: as RNNCell.

@@ -1,25 +1,24 @@
-"""``x += y``, ``x[i] = y``: in place where that is safe, an error where a gradient would be lost."""
+"""``x += y``, ``x[i] = y`` of Tensors: in place where that is safe, an error where a gradient would be lost."""
 
 from __future__ import annotations
 
 import sys
 import types
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-import fastnn
 from fastnn import writes
+from fastnn.ops.arithmetic import add, div, mul, pow, sub
+from fastnn.ops.op import Op
 from fastnn.ownership import shows_only_itself
-from fastnn.tape import mode, no_grad
-
-if TYPE_CHECKING:
-    from fastnn.tensor import Tensor
+from fastnn.tape import mode, no_grad, values_seen
+from fastnn.tensor import Tensor
 
 
 def _recorded(x: Any, y: Any) -> bool:
-    return mode.recording and (x.requires_grad or (isinstance(y, InPlace) and y.requires_grad))
+    return mode.recording and (x.requires_grad or (isinstance(y, Tensor) and y.requires_grad))
 
 
 def _references(x: Any) -> int:
@@ -45,9 +44,9 @@ def _check_shape(x: Any, shape: tuple[int, ...], sign: str) -> None:
         raise ValueError(f"x {sign}= y: the result of shape {shape} does not fit into x of shape {x.shape}")
 
 
-def _assign(x: Any, y: Any, sign: str, name: str) -> Any:
+def _assign(x: Any, y: Any, sign: str, op: Op[Any]) -> Any:
     """x = op(x, y), as the same object."""
-    op = getattr(fastnn.ops, name)
+    values_seen(f"x {sign}= y")
     if not _recorded(x, y):
         with no_grad():
             z = op(x, y)
@@ -77,32 +76,32 @@ class InPlace:
     A recorded Tensor becomes the result, under all its names; where other memory would have to follow, it is an error.
     """
 
-    __slots__ = ()
     _array: npt.NDArray[Any]
     requires_grad: bool
 
     def __iadd__(self, other: Any) -> Tensor:
-        return _assign(self, other, "+", "add")  # type: ignore[no-any-return]
+        return _assign(self, other, "+", add)  # type: ignore[no-any-return]
 
     def __isub__(self, other: Any) -> Tensor:
-        return _assign(self, other, "-", "sub")  # type: ignore[no-any-return]
+        return _assign(self, other, "-", sub)  # type: ignore[no-any-return]
 
     def __imul__(self, other: Any) -> Tensor:
-        return _assign(self, other, "*", "mul")  # type: ignore[no-any-return]
+        return _assign(self, other, "*", mul)  # type: ignore[no-any-return]
 
     def __itruediv__(self, other: Any) -> Tensor:
-        return _assign(self, other, "/", "div")  # type: ignore[no-any-return]
+        return _assign(self, other, "/", div)  # type: ignore[no-any-return]
 
     def __ipow__(self, other: Any) -> Tensor:
-        return _assign(self, other, "**", "pow")  # type: ignore[no-any-return]
+        return _assign(self, other, "**", pow)  # type: ignore[no-any-return]
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        values_seen("x[i] = y")
         if _recorded(self, value):
             raise TypeError(
                 "x[i] = y of a Tensor, or from one, that requires a gradient is not recorded; make x of its parts by "
                 "fastnn.ops.stack, cat or where, or write in `with fastnn.no_grad():`"
             )
-        _write(self, key, value._array if isinstance(value, InPlace) else value)
+        _write(self, key, value._array if isinstance(value, Tensor) else value)
 
 
 def _measure() -> int:

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import as_float32, positive_int
-from fastnn.nn.gated import GRU, LSTM
 from fastnn.nn.module import Module
-from fastnn.nn.recurrent import RNN
-from fastnn.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell
+from fastnn.nn.recurrent.cells import GRUCell, LSTMCell, RNNCell
+from fastnn.nn.recurrent.gru import GRU
+from fastnn.nn.recurrent.lstm import LSTM
+from fastnn.nn.recurrent.rnn import RNN
 from fastnn.tensor import Tensor
 
 Array = npt.NDArray[np.float64]

@@ -10,16 +10,23 @@ from fastnn.nn.init import fan_in_bound, uniform
 from fastnn.nn.listen import note_layer
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
-from fastnn.nn.recurrent_input import floats, one_state
-from fastnn.ops.dropout import check_probability
+from fastnn.nn.recurrent.inputs import floats
+from fastnn.nn.recurrent.packed import Listed, Packed, Padded
+from fastnn.nn.recurrent.streaming import Stream, prepare, prepare_op
+from fastnn.ops.checks import check_probability
 from fastnn.ops.recurrent import WEIGHTS
-from fastnn.ops.rnn import check_nonlinearity
-from fastnn.ragged import Packing, as_lengths
-from fastnn.streaming import Stream, prepare, prepare_op
+from fastnn.ragged import as_lengths
 from fastnn.tensor import Parameter, Tensor
 
+_ONE_WAY = (None,) * len(WEIGHTS)
 
-class _Recurrent(Module):
+
+def both_ways(weights: list[Any]) -> list[Any]:
+    """The weights of an op: also those of the reverse direction, None where there is none."""
+    return weights if len(weights) == 2 * len(WEIGHTS) else [*weights, *_ONE_WAY]
+
+
+class Recurrent(Module):
     """Layers above each other, in one direction or both; a subclass says which op a layer is."""
 
     _gates = 1
@@ -69,7 +76,7 @@ class _Recurrent(Module):
     def batch_axis(self, axis: int) -> None:
         vars(self)["batch_axis"] = axis
 
-    def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
+    def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> Any:
         """One layer: (y, last states)."""
         raise NotImplementedError
 
@@ -105,7 +112,7 @@ class _Recurrent(Module):
                 state = floats(state, op, f"the state{part}")
                 if state.shape != expected:
                     raise ValueError(f"{op}: the state{part} has shape {state.shape}, expected {expected}")
-                state = state if samples else state[:, None]
+                state = state if samples else ops.unsqueeze(state, 1)
             checked.append(state)
         return checked
 
@@ -127,8 +134,8 @@ class _Recurrent(Module):
         if len(shape) == 2:
             if lengths is not None:
                 raise ValueError(f"{op}: x has shape {shape}: one sequence, but lengths are given")
-            y, *ends = self._stack(x[:, None], self._checked(states, ()))
-            return (y[:, 0], *(end[:, 0] for end in ends))
+            parts = self._stack(ops.unsqueeze(x, 1), self._checked(states, ()))
+            return tuple([ops.squeeze(part, 1) for part in parts])
         hx = self._checked(states, (shape[0 if self.batch_first else 1],))
         if lengths is not None:
             return self._run_padded(x, hx, lengths)
@@ -139,14 +146,12 @@ class _Recurrent(Module):
 
     def _run_padded(self, x: Any, states: list[Any], lengths: Any) -> tuple[Any, ...]:
         op, (samples, steps) = type(self).__name__, x.shape[:2] if self.batch_first else x.shape[1::-1]
-        counts = as_lengths(lengths, op)
-        if counts.size != samples or counts.max() > steps:
+        counts = lengths if isinstance(lengths, Tensor) else as_lengths(lengths, op)
+        if counts.size != samples or (counts is not lengths and counts.max() > steps):  # of a Tensor the op looks
             raise ValueError(
                 f"{op}: lengths {counts} do not fit x {x.shape}: expected {samples} numbers, at most {steps}"
             )
-        packing = Packing(counts, op)
-        y, *ends = self._run_packed(packing.pack(x, self.batch_first), states, packing)
-        return (packing.unpack(y, steps, self.batch_first), *ends)
+        return self._run_packed(x, states, Padded(lengths, samples, steps, self.batch_first))
 
     def _run_list(self, given: Any, states: tuple[Any, ...], lengths: Any) -> tuple[Any, ...]:
         op = type(self).__name__
@@ -165,27 +170,23 @@ class _Recurrent(Module):
                 raise ValueError(
                     f"{op}: x[{i}] has shape {x.shape}, expected (T, {self.input_size}), at least one time step"
                 )
-        packing = Packing([len(x) for x in sequences], op)
-        hx = self._checked(states, (len(sequences),))
-        y, *ends = self._run_packed(packing.pack_list(sequences), hx, packing)
-        return (packing.unpack_list(y), *ends)
+        return self._run_packed(sequences, self._checked(states, (len(sequences),)), Listed(map(len, sequences)))
 
-    def _run_packed(self, x: Any, states: list[Any], packing: Packing) -> tuple[Any, ...]:
-        hx = [None if s is None else packing.sort(s) for s in states]
-        y, *ends = self._stack(x, hx, packing.batch_sizes)
-        return (y, *(packing.unsort(end) for end in ends))
+    def _run_packed(self, x: Any, states: list[Any], packed: Packed) -> tuple[Any, ...]:
+        hx = [None if s is None else packed.sort(s) for s in states]
+        y, *ends = self._stack(packed.pack(x), hx, packed.batch_sizes)
+        return (packed.unpack(y), *(packed.unsort(end) for end in ends))
 
     def _stack(self, x: Any, states: list[Any], batch_sizes: Any = None) -> tuple[Any, ...]:
         """The layers above each other: x (T, N, features), or packed with batch_sizes."""
         if self.num_layers == 1:
-            return self._layer(x, states, self._weights(0), batch_sizes)
-        directions = self._directions()
+            return tuple(self._layer(x, states, self._weights(0), batch_sizes))
+        each = [(None,) * self.num_layers if s is None else ops.split(s, self._directions()) for s in states]
         last: list[tuple[Any, ...]] = []
         for layer in range(self.num_layers):
             if layer and self.training and self.dropout:
                 x = ops.dropout(x, self.dropout)
-            own = slice(layer * directions, (layer + 1) * directions)
-            x, *new = self._layer(x, [None if s is None else s[own] for s in states], self._weights(layer), batch_sizes)
+            x, *new = self._layer(x, [own[layer] for own in each], self._weights(layer), batch_sizes)
             last.append(tuple(new))
         return (x, *(ops.concatenate(parts) for parts in zip(*last, strict=True)))
 
@@ -217,61 +218,3 @@ class _Recurrent(Module):
             if getattr(self, name) != default:
                 text += f", {name}={getattr(self, name)}"
         return text + (", bidirectional=True" if self.bidirectional else "")
-
-
-class RNN(_Recurrent):
-    """Plain recurrent layers (Elman 1990): h = nonlinearity(x weight_ihᵀ + bias_ih + h weight_hhᵀ + bias_hh).
-
-    Args:
-        input_size, hidden_size: numbers of features of x and of h, at least 1.
-        num_layers: layers above each other, each reading the output of the one below. Default 1.
-        nonlinearity: "tanh" (default) or "relu".
-        bias: whether to add learned biases. Default True.
-        batch_first: whether x and y are (N, T, features) rather than (T, N, features). Default False. ``batch_axis``
-            follows from it: ``fit``, ``evaluate`` and ``predict`` cut samples there.
-        dropout: probability of dropping each element of the output of every layer but the last. Default 0.
-        bidirectional: whether each layer also walks from the last time step to the first (D = 2). Default False.
-
-    Call with x (T, N, input_size), or (T, input_size) for one sequence, and hx (num_layers * D, N, hidden_size) or None
-    for zeros. Returns y (T, N, D * hidden_size) and h_n of the shape of hx.
-
-    Sequences of different lengths: x padded at their ends with lengths (N), or x a list of arrays (T_n, input_size), in
-    any order. Padding costs nothing and changes nothing: each sequence gives the bits it gives alone, y has zeros after
-    its end (or is a list like x), h_n is the state after its own last step.
-
-    Parameters: weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, then the same with _l0_reverse and _l1, uniform on
-    ±1/sqrt(hidden_size). Raises ValueError when shapes or lengths do not match or T is 0.
-
-    >>> import numpy as np
-    >>> from fastnn import nn
-    >>> y, h = nn.RNN(3, 8, bidirectional=True)(np.zeros((5, 2, 3)))
-    >>> y.shape, h.shape
-    ((5, 2, 16), (2, 2, 8))
-    >>> y, h = nn.RNN(3, 8)([np.zeros((5, 3)), np.zeros((2, 3))])
-    >>> [part.shape for part in y], h.shape
-    ([(5, 8), (2, 8)], (1, 2, 8))
-    """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        nonlinearity: str = "tanh",
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-    ) -> None:
-        self.nonlinearity = check_nonlinearity(nonlinearity, "RNN")
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
-
-    def _layer(self, x: Any, states: list[Any], weights: list[Any], batch_sizes: Any) -> tuple[Any, ...]:
-        return tuple(ops.rnn(x, *states, *weights, nonlinearity=self.nonlinearity, batch_sizes=batch_sizes))
-
-    def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
-        y, h_n = self._run(x, (one_state(hx, "RNN"),), lengths)
-        return y, h_n
-
-    def extra_repr(self) -> str:
-        return super().extra_repr() + (", nonlinearity='relu'" if self.nonlinearity == "relu" else "")

@@ -1,0 +1,218 @@
+"""Recorder: writes down the ops, and the Modules, that one thread calls."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnn.graph.graph import Call, Ref, Value, Visit, mapped
+from fastnn.ops.op import Op, recording
+from fastnn.tensor import Tensor, computed, wrapped
+
+Array = npt.NDArray[Any]
+
+_NOT_THE_USERS = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent), copy.__file__)
+
+
+class TraceError(RuntimeError):
+    """Something that a graph cannot hold."""
+
+
+def place() -> str:
+    """Where the user's code is: file and line of the innermost frame outside of the package, NumPy and copy."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}, line {frame.f_lineno}, in {frame.f_code.co_name}"
+
+
+def _owner(array: Any) -> Any:
+    """Whose memory an array shows."""
+    while isinstance(getattr(array, "base", None), np.ndarray):
+        array = array.base
+    return array
+
+
+class Recorder:
+    """Collects the calls of one thread. ``on_shapes``: nothing is computed. ``lenient``: values may leave the graph by
+    other ways than ops, so that what it holds is what was called and not all that was computed."""
+
+    def __init__(self, on_shapes: bool, lenient: bool = False) -> None:
+        self._on_shapes, self._lenient = on_shapes, lenient
+        self._modules: dict[int, str] = {}
+        self._kinds: dict[str, int] = {}  # how many Modules that are in no other were called, by class
+        self._scope = [""]
+        self._of: dict[int, int] = {}  # values by id of a Tensor or an array
+        self._alive: list[Any] = []  # so that an id stays its owner's
+        self._owners: set[int] = set()  # ids of the memory of computed values
+        self._state: dict[int, tuple[str, Tensor | Array]] = {}
+        self.calls: list[Call] = []
+        self.values: list[Value] = []
+        self.shown: list[Any] = []  # the Tensor or array of each value
+        self.held: dict[int, Tensor | Array] = {}
+        self.names: dict[int, str] = {}
+        self.visits: list[Visit] = []
+
+    # Values
+
+    def new(self, shown: Any) -> int:
+        """The number of a Tensor or array that was not there before."""
+        number = len(self.values)
+        self.values.append(Value(tuple(shown.shape), shown.dtype.name))
+        self.shown.append(shown)
+        self._know(shown, number)
+        return number
+
+    def computed(self, tensor: Tensor) -> int:
+        """The number of what an op gave."""
+        self._owners.add(id(_owner(tensor._array)))
+        return self.new(tensor)
+
+    def _know(self, part: Any, number: int) -> None:
+        self._alive.append(part)
+        self._of[id(part)] = number
+        if isinstance(part, Tensor):
+            self._alive.append(part._array)
+            self._of.setdefault(id(part._array), number)
+
+    def _known(self, part: Any) -> int | None:
+        """The number of what is there already, or belongs to the state of a Module."""
+        if id(part) in self._of:
+            return self._of[id(part)]
+        found = self._state.get(id(part))
+        if found is None and isinstance(part, np.ndarray) and part.base is not None:  # a whole view of a buffer
+            found = self._state.get(id(part.base))
+            if found is not None and not (part.shape == part.base.shape and part.strides == part.base.strides):
+                found = None
+        if found is None:
+            return self._known(part._array) if isinstance(part, Tensor) else None
+        name, state = found
+        number = self._of.get(id(state))
+        if number is None:
+            number = self.new(state)
+            self.held[number], self.names[number] = state, name
+        return number
+
+    def _value(self, given: Any, array: Any) -> int:
+        """What an op was given, which it read as ``array``: known, or a constant."""
+        for part in (given, array):
+            if isinstance(part, (Tensor, np.ndarray)):
+                number = self._known(part)
+                if number is not None:
+                    return number
+        if id(_owner(array)) in self._owners:
+            self.leave("a view by NumPy of a computed array")
+        if isinstance(given, Tensor):  # a Parameter of nobody
+            held: Any = given
+        else:
+            held = array if not any(array.strides) else array.copy()  # the user may write to it
+        number = self.new(held)
+        self.held[number] = held
+        return number
+
+    def _is_traced(self, part: Any) -> bool:
+        if isinstance(part, Tensor):
+            return True
+        return isinstance(part, np.ndarray) and self._known(part) is not None
+
+    # What ops.op.Recorder wants
+
+    def call(self, op: Op[Any], given: Any, arrays: Any, attributes: dict[str, Any]) -> Any:
+        """See ops.op.Recorder; gives Tensors, also of integers, unless all is constant."""
+        with recording(None):
+            if not any([self._is_traced(part) for part in given]):
+                return op.apply(arrays, attributes)
+            if self._on_shapes:
+                found: Any = tuple(op.blank(arrays, attributes))
+                several = len(found) != 1 or isinstance(op.shape(*map(shape_of, arrays), **attributes), list)
+                found = found if several else found[0]
+            else:
+                found = op.apply(arrays, attributes)
+        parts = found if isinstance(found, tuple) else (found,)
+        if not all([isinstance(part, np.ndarray) for part in parts]):
+            return self._untraceable(op, found)
+        inputs = tuple([None if a is None else self._value(g, a) for g, a in zip(given, arrays, strict=True)])
+        dtypes = tuple([None if a is None else a.dtype.name for a in arrays])
+        tensors = tuple([computed(part, None, 0) for part in parts])
+        outputs = tuple([self.computed(tensor) for tensor in tensors])
+        self.calls.append(Call(op, inputs, dtypes, attributes, outputs, self._scope[-1]))
+        return tensors if isinstance(found, tuple) else tensors[0]
+
+    def _untraceable(self, op: Op[Any], found: Any) -> Any:
+        self.leave(f"{op.name}, whose answer is no array of a shape that can be told,")
+        return found
+
+    def visit(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """See ops.op.Recorder."""
+        if id(module) not in self._modules:
+            self.enter(module, self._prefix(module))
+        name = self._modules[id(module)]
+        begin, inner = len(self.calls), len(self.visits)
+        given = self.refs((*args, *kwargs.values()))
+        self._scope.append(name)
+        try:
+            output = module.forward(*args, **kwargs)
+        finally:
+            self._scope.pop()
+        calls, innermost = range(begin, len(self.calls)), len(self.visits) == inner
+        self.visits.append(Visit(name, type(module).__name__, given, self.refs(output), calls, innermost))
+        return output
+
+    def same(self, new: Tensor, old: Tensor) -> None:
+        """See ops.op.Recorder."""
+        number = self._known(old)
+        self._know(new, self._value(old, old._array) if number is None else number)
+
+    def leave(self, what: str) -> None:
+        """Raises TraceError, unless lenient."""
+        if not self._lenient:
+            raise TraceError(
+                f"trace: {what} at {place()}: the graph would not have it, because only calls of ops are recorded; "
+                "write it with ops of fastnn.ops, or leave it to the caller"
+            )
+
+    # Modules
+
+    def _prefix(self, module: Any) -> str:
+        """The name of a Module that is in no other: its class, and a number from the second on."""
+        kind = type(module).__name__
+        count = self._kinds[kind] = self._kinds.get(kind, 0) + 1
+        return kind if count == 1 else f"{kind}_{count}"
+
+    def enter(self, module: Any, prefix: str) -> None:
+        """Names the Modules inside and their state."""
+        self._alive.append(module)
+        for below, inner in module.named_modules():
+            self._modules.setdefault(id(inner), ".".join(filter(None, (prefix, below))))
+        state: Iterable[tuple[str, Tensor | Array]] = (*module.named_parameters(), *module.named_buffers())
+        for below, part in state:
+            named = ".".join(filter(None, (prefix, below))), part
+            self._state.setdefault(id(part), named)
+            if isinstance(part, Tensor):
+                self._state.setdefault(id(part._array), named)
+
+    def refs(self, nest: Any) -> Any:
+        """What a function was given or returned, with Refs for Tensors and arrays."""
+        return mapped(nest, (Tensor, np.ndarray), self._ref)
+
+    def _ref(self, part: Any) -> Ref:
+        number = self._known(part)
+        if number is None:
+            number = self.new(part)
+            self.held[number] = part
+        return Ref(number)
+
+
+def shape_of(array: Any) -> Any:
+    return None if array is None else array.shape
+
+
+def input_tensor(array: Array) -> Tensor:
+    """The Tensor that stands for an input: a view, so that it is not taken for the array where that is a constant."""
+    return wrapped(array[...])

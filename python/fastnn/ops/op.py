@@ -1,0 +1,312 @@
+"""``Op``: a record of what is computed. ``@op`` makes one, and a call of it is eager, on the tape, or in a recorder.
+
+An op is three functions. ``normalise`` is the user's: its signature and docstring are those of the op, it gives arrays
+of the right dtype and attributes of plain data. ``shape`` says from the shapes of the arrays and the attributes which
+shape the result has, or which shape is wrong. ``run`` computes, and keeps what the gradient needs.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import threading
+import types
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, ParamSpec, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fastnn import writes
+from fastnn.arrays import as_array
+from fastnn.tape import Backward, Edge, Node, mode
+from fastnn.tensor import Tensor, computed
+
+P = ParamSpec("P")
+Shape = tuple[int, ...]
+Arrays = Sequence[Any]  # arrays, NumPy scalars for numbers, None for what was not given
+Attributes = dict[str, Any]  # JSON: numbers, strings, bools, None, and tuples of them
+Normal = tuple[Arrays, Attributes]
+Run = Callable[..., tuple[Any, Any]]  # (y, backward)
+
+REFUSALS = (IndexError, TypeError, ValueError)
+_NO_MEMORY = frozenset((bool, float, int, list, str, tuple, type(None)))
+_FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
+
+OPS: dict[str, Op[Any]] = {}  # every op of the package, by name
+
+
+class DependsOnValues(ValueError):  # noqa: N818  (says what is so, not what went wrong)
+    """Raised by ``shape`` where only the values in an array tell the shape of the result."""
+
+
+class Recorder(Protocol):
+    """Whom ``recording`` hands every call of an op and of a Module to."""
+
+    def call(self, op: Op[Any], given: Arrays, arrays: Arrays, attributes: Attributes) -> Any:
+        """A call: its array arguments as they were given (Tensors, arrays, lists, numbers, None), the same as
+        normalised, and its attributes. What it returns the caller gets."""
+
+    def visit(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call of a Module; returns what its forward returns."""
+
+    def same(self, new: Tensor, old: Tensor) -> None:
+        """``new`` shows what ``old`` shows."""
+
+    def leave(self, what: str) -> None:
+        """Values of a Tensor are about to be seen, or written, other than by an op: by ``what``."""
+
+
+_recorded: set[int] = set()  # threads with a recorder; while there are none, a call looks no further
+
+
+class recording:  # noqa: N801  (reads as a statement)
+    """``with recording(recorder): ...``: this thread's calls of ops are handed to ``recorder``; None for nobody."""
+
+    def __init__(self, recorder: Recorder | None) -> None:
+        self._recorder = recorder
+
+    def __enter__(self) -> None:
+        self._before = mode.recorder
+        self._set(self._recorder)
+
+    def __exit__(self, *exc: object) -> None:
+        self._set(self._before)
+
+    def _set(self, recorder: Recorder | None) -> None:
+        mode.recorder = recorder
+        (_recorded.discard if recorder is None else _recorded.add)(threading.get_ident())
+
+
+class Op(Generic[P]):
+    """A function on arrays and Tensors. With no Tensor among its arguments it gives arrays; else Tensors, recorded on
+    the tape where a gradient is wanted.
+
+    Args:
+        normalise: ``normalise(*arguments, **options)`` gives (arrays, attributes). Arguments that are arrays come first
+            in its signature, and ``arrays[i]`` is argument i, None where it is None. It converts dtypes and checks
+            arguments, but not shapes, and lays out no memory.
+        shape: ``shape(*shapes, **attributes)``, a shape per array and None for None, gives the shape of the result, or
+            a tuple of shapes (a list, where there may be none); raises the ValueError that explains. It allocates
+            nothing.
+        run: ``run(*arrays, need, **attributes)`` gives ``(y, backward)``, y an array or a tuple of arrays; ``need[i]``
+            says whether the gradient of ``arrays[i]`` is wanted (nowhere when nothing is recorded: then nothing has to
+            be saved and ``backward`` may be None). ``backward(dy)`` (one dy per output, None where unused) returns one
+            gradient per array, None where not wanted. What it holds counts as saved: where that is written before
+            ``backward`` is called, it is not called; so it holds no array that it does not read. ``run`` itself raises
+            IndexError, TypeError or ValueError wherever ``shape`` does, which is asked only then: to say it well.
+        outputs: the dtype of the results, or a tuple of one dtype each, or a function of the arrays' dtypes (None for
+            None) that gives it. Default "float32".
+        unread: names of arguments that no gradient reads, so that arrays given for them need not be watched.
+    """
+
+    def __init__(
+        self,
+        normalise: Callable[P, Normal],
+        *,
+        shape: Callable[..., Any],
+        run: Run,
+        outputs: str | tuple[str, ...] | Callable[..., Any] = "float32",
+        unread: Sequence[str] = (),
+    ) -> None:
+        functools.update_wrapper(self, normalise)
+        self.name = normalise.__name__.lstrip("_")
+        self.normalise, self.shape, self.run = normalise, shape, run
+        self._outputs = outputs
+        every = list(inspect.signature(normalise).parameters.values())
+        self._parameters = [p for p in every if p.kind is p.POSITIONAL_OR_KEYWORD]
+        self._names = frozenset(p.name for p in self._parameters)
+        self.arguments = [p.name for p in self._parameters]  # arrays first
+        rest = any(p.kind is p.VAR_POSITIONAL and p.name in unread for p in every)
+        places = [i for i, p in enumerate(self._parameters) if p.name in unread]
+        self._unread = range(len(self._parameters), sys.maxsize) if rest else frozenset(places)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}{inspect.signature(self.normalise)}>"
+
+    def __reduce__(self) -> str:
+        return self.normalise.__qualname__
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """A method where it stands in a class, as functions are."""
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __call__(self, *args: P.args, **options: P.kwargs) -> Any:
+        given: Any = args if not options or self._names.isdisjoint(options) else self._placed(args, options)
+        if _recorded and mode.recorder is not None:
+            return self._handed_on(list(given), options)
+        for value in given:
+            if isinstance(value, Tensor):
+                break
+        else:
+            arrays, attributes = self.normalise(*given, **options)
+            return self.compute(arrays, [False] * len(arrays), attributes)[0]
+        given, need, taped = list(given), [False] * len(given), mode.recording
+        edges: list[Edge | None] | None = None
+        reached: list[int] | None = None  # arguments that the user can reach and a gradient may need
+        for i, value in enumerate(given):
+            if isinstance(value, Tensor):
+                given[i] = value._array
+                if not taped:
+                    continue
+                if value.requires_grad:
+                    need[i] = True
+                    if edges is None:
+                        edges = [None] * len(given)
+                    edges[i] = value if value._node is None else (value._node, value._index)
+                    if not value._exposed:
+                        continue
+            elif not isinstance(value, np.ndarray):
+                if type(value) in _NO_MEMORY or not (hasattr(value, "__array__") or isinstance(value, memoryview)):
+                    continue
+                given[i] = as_array(value, self.name, self._name_of(i))
+            if i in self._unread:
+                continue
+            if reached is None:
+                reached = [i]
+            else:
+                reached.append(i)
+        arrays, attributes = self.normalise(*given, **options)
+        if len(need) != len(arrays):
+            need = (need + [False] * len(arrays))[: len(arrays)]
+        try:  # compute, without the call
+            y, backward = self.run(*arrays, need=need, **attributes)
+        except REFUSALS:
+            self._explain(arrays, attributes)
+            raise
+        if edges is None or backward is None:
+            return tuple([computed(part, None, 0) for part in y]) if type(y) is tuple else computed(y, None, 0)
+        several = type(y) is tuple
+        watched = _watched(reached, given) if reached else None
+        node = Node(self.name, backward, edges, len(y) if several else 1, watched)
+        outputs = [computed(part, node, i) for i, part in enumerate(y)] if several else [computed(y, node, 0)]
+        if reached:
+            _mark_shared(outputs, reached, given)
+        return tuple(outputs) if several else outputs[0]
+
+    def compute(self, arrays: Arrays, need: list[bool], attributes: Attributes) -> tuple[Any, Backward | None]:
+        """``run``; what it refuses, ``shape`` explains."""
+        try:
+            return self.run(*arrays, need=need, **attributes)
+        except REFUSALS:
+            self._explain(arrays, attributes)
+            raise
+
+    def _explain(self, arrays: Arrays, attributes: Attributes) -> None:
+        try:
+            self.shape(*[None if a is None else a.shape for a in arrays], **attributes)
+        except DependsOnValues:
+            return
+        except REFUSALS as error:
+            raise error from None
+
+    def apply(self, values: Arrays, attributes: Attributes) -> Any:
+        """The call, on values as ``normalise`` gives them, Tensors of such among them, and its attributes."""
+        return self._bare(*values, **attributes)
+
+    @functools.cached_property
+    def _bare(self) -> Op[...]:
+        """The same op without its normalise."""
+        bare = object.__new__(type(self))
+        bare.__dict__.update(self.__dict__, normalise=lambda *arrays, **attributes: (arrays, attributes))
+        bare._names = frozenset()
+        return bare
+
+    def dtypes(self, arrays: Arrays, count: int) -> list[np.dtype[Any]]:
+        """Of so many outputs."""
+        outputs = self._outputs
+        if isinstance(outputs, tuple):
+            return [np.dtype(name) for name in outputs]
+        if not isinstance(outputs, str):
+            outputs = outputs(*[None if a is None else a.dtype for a in arrays])
+        return [np.dtype(outputs)] * count
+
+    def _placed(self, args: Sequence[Any], options: dict[str, Any]) -> list[Any]:
+        """Arguments given by name, moved from ``options`` to their places, with defaults in the gaps before them."""
+        placed = list(args)
+        last = max([i for i, p in enumerate(self._parameters) if p.name in options], default=-1)
+        for p in self._parameters[len(args) : last + 1]:
+            if p.name not in options and p.default is p.empty:
+                break  # the call will say that it is missing
+            placed.append(options.pop(p.name, p.default))
+        return placed
+
+    def _name_of(self, i: int) -> str:
+        return self._parameters[i].name if i < len(self._parameters) else f"argument {i}"
+
+    def _handed_on(self, given: list[Any], options: dict[str, Any]) -> Any:
+        """The call, handed to the recorder."""
+        plain: Any = [value._array if isinstance(value, Tensor) else value for value in given]
+        arrays, attributes = self.normalise(*plain, **options)
+        return mode.recorder.call(self, (given + [None] * len(arrays))[: len(arrays)], arrays, attributes)
+
+    def shapes(self, shapes: Sequence[Shape | None], attributes: Attributes) -> tuple[Shape, ...]:
+        """What ``shape`` says, of every output, also where there is one."""
+        shape = self.shape(*shapes, **attributes)
+        several = isinstance(shape, list) or (bool(shape) and isinstance(shape[0], tuple))
+        return tuple(shape) if several else (shape,)
+
+    def blank(self, arrays: Arrays, attributes: Attributes) -> list[npt.NDArray[Any]]:
+        """Outputs that own no memory, of the right shapes and dtypes."""
+        shapes = self.shapes([None if a is None else a.shape for a in arrays], attributes)
+        return [blank(*each) for each in zip(shapes, self.dtypes(arrays, len(shapes)), strict=True)]
+
+
+class Look(Op[P]):
+    """An op whose answer has no gradient in any case: it gives arrays, for Tensors as well."""
+
+    def __call__(self, *args: P.args, **options: P.kwargs) -> Any:
+        given: Any = args if not options or self._names.isdisjoint(options) else self._placed(args, options)
+        if _recorded and mode.recorder is not None:
+            return self._handed_on(list(given), options)
+        for value in given:
+            if isinstance(value, Tensor):
+                given = [part._array if isinstance(part, Tensor) else part for part in given]
+                break
+        arrays, attributes = self.normalise(*given, **options)
+        return self.compute(arrays, [False] * len(arrays), attributes)[0]
+
+
+def blank(shape: Shape, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """An array of that shape that owns no memory: one element that all share, and that may not be written."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def _watched(places: list[int], given: Sequence[Any]) -> writes.Watched | None:
+    """The arguments at ``places``, which the user can reach and a gradient may need, and their bits."""
+    found = []
+    for i in places:
+        array = given[i]
+        dtype = array.dtype
+        if (dtype is _FLOAT32 or dtype is _INT64 or dtype in (_FLOAT32, _INT64)) and array.size:
+            found.append((array, writes.digest(array)))  # others are converted, so copied
+    return found or None
+
+
+def _mark_shared(outputs: list[Tensor], reached: list[int], given: Sequence[Any]) -> None:
+    """Marks the outputs that show memory of an argument that the user can reach."""
+    for output in outputs:
+        array = output._array
+        if array.base is not None or any(array is given[i] for i in reached):
+            output._exposed = any(np.may_share_memory(array, given[i]) for i in reached)
+
+
+def _registered(kind: type[Op[Any]], options: dict[str, Any]) -> Callable[[Callable[P, Normal]], Op[P]]:
+    def make(normalise: Callable[P, Normal]) -> Op[P]:
+        made = kind(normalise, **options)
+        assert made.name not in OPS
+        OPS[made.name] = made
+        return made
+
+    return make
+
+
+def op(**options: Any) -> Callable[[Callable[P, Normal]], Op[P]]:
+    """``@op(shape=_shape, run=_run)`` over a normalise makes an Op; see there for all options."""
+    return _registered(Op, options)
+
+
+def look(**options: Any) -> Callable[[Callable[P, Normal]], Look[P]]:
+    """``@look(shape=_shape, run=_run)`` makes a Look."""
+    return _registered(Look, options)  # type: ignore[return-value]
