@@ -7,6 +7,7 @@
 #include "ops/batchnorm.h"
 #include "ops/conv2d.h"
 #include "ops/maxpool2d.h"
+#include "packed.h"
 
 namespace fastnn {
 namespace bound {
@@ -241,15 +242,15 @@ std::tuple<Maybe, Maybe, Maybe> batchnorm_backward(const F32& dy, const F32& x, 
 }  // namespace bound
 
 void bind_image(py::module_& m) {
-  m.def("conv2d_algorithm_names", &fastnn::conv2d_algorithm_names);
-  m.def("conv2d_algorithms", &conv2d_algorithms, "x_shape"_a, "weight_shape"_a, "stride"_a, "padding"_a, "dilation"_a,
-        "groups"_a, "algorithm"_a = py::none());
-  m.def("conv2d_forward", &conv2d_forward, "x"_a.noconvert(), "weight"_a.noconvert(), "bias"_a.noconvert(), "stride"_a,
-        "padding"_a, "dilation"_a, "groups"_a, "algorithm"_a = py::none());
-  m.def("conv2d_backward_input", &conv2d_backward_input, "dy"_a.noconvert(), "weight"_a.noconvert(), "x_shape"_a,
+  m.def("conv2d_algorithm_names", &conv2d_algorithm_names);
+  m.def("conv2d_algorithms", &bound::conv2d_algorithms, "x_shape"_a, "weight_shape"_a, "stride"_a, "padding"_a,
+        "dilation"_a, "groups"_a, "algorithm"_a = py::none());
+  m.def("conv2d_forward", &bound::conv2d_forward, "x"_a.noconvert(), "weight"_a.noconvert(), "bias"_a.noconvert(),
         "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "algorithm"_a = py::none());
-  m.def("conv2d_backward_weight", &conv2d_backward_weight, "x"_a.noconvert(), "dy"_a.noconvert(), "weight_shape"_a,
+  m.def("conv2d_backward_input", &bound::conv2d_backward_input, "dy"_a.noconvert(), "weight"_a.noconvert(), "x_shape"_a,
         "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "algorithm"_a = py::none());
+  m.def("conv2d_backward_weight", &bound::conv2d_backward_weight, "x"_a.noconvert(), "dy"_a.noconvert(),
+        "weight_shape"_a, "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "algorithm"_a = py::none());
   m.def("adaptive_avgpool2d_backward", &bound::adaptive_avgpool2d_backward, "dy"_a.noconvert(), "x_shape"_a);
   m.def("adaptive_avgpool2d_forward", &bound::adaptive_avgpool2d_forward, "x"_a.noconvert(), "output_size"_a);
   m.def("avgpool2d_backward", &bound::avgpool2d_backward, "dy"_a.noconvert(), "x_shape"_a, "kernel"_a, "stride"_a,

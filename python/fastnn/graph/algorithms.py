@@ -30,7 +30,7 @@ def _conv(given: Named, options: dict[str, Any], y: Shape) -> tuple[str, str, st
     sides = sides if len(sides) == 4 else (0, 0, *sides)
     stride, dilation = _twice(options["stride"]), _twice(options["dilation"])
     found = _core.conv2d_algorithms(
-        _flat(given["x"]), _flat(given["weight"]), stride, sides, dilation, options["groups"]
+        _flat(given["x"]), _flat(given["weight"]), stride, sides, dilation, options["groups"], options.get("algorithm")
     )
     return found[0], found[1], found[2]
 
