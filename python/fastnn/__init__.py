@@ -4,7 +4,7 @@ from fastnn import _core as _core
 from fastnn import callbacks, data, datasets, graph, losses, metrics, nn, ops, optim, schedules
 from fastnn.explain import Explanation, explain
 from fastnn.files.checkpoint import CheckpointError, load, load_metadata, load_state, save
-from fastnn.graph import Graph, TraceError, trace
+from fastnn.graph import Graph, TraceError, rewrite, trace
 from fastnn.nn.recurrent.streaming import Stream
 from fastnn.random import get_rng_state, manual_seed, set_rng_state
 from fastnn.runtime.report import show_versions
@@ -45,6 +45,7 @@ __all__ = [
     "no_grad",
     "ops",
     "optim",
+    "rewrite",
     "save",
     "schedules",
     "set_conv_algorithm",

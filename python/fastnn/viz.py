@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import as_float32, as_indices, positive_int, require_ndim
-from fastnn.nn.inputs import shape_of
+from fastnn.graph.graph import Ref
+from fastnn.graph.trace import record, tensors_of
+from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.recurrent.gates import gates, gates_for, lstm_gates
-from fastnn.nn.watch import calls_of
 from fastnn.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -132,15 +133,16 @@ def feature_maps(model: Module, x: Any, layer: Module, limit: int = 32) -> Figur
     image = image[None] if image.ndim == 3 else image
     if image.ndim != 4 or image.shape[0] != 1:
         raise ValueError(f"feature_maps: x has shape {np.shape(x)}, expected one image (C, H, W)")
-    with calls_of([("", layer)]) as calls:
-        model.predict(image)
-    shape = shape_of(calls[-1].output) if calls else ()
+    names = [name for name, module in model.named_modules() if module is layer]
+    with evaluation(model):
+        graph, shown = record(model, *tensors_of([image]), lenient=True)
+    given = [visit.returned for visit in graph.visits if visit.name in names]
+    shape = graph.values[given[-1].value].shape if given and isinstance(given[-1], Ref) else ()
     if len(shape) != 4:
-        what = f"gave shape {shape}, expected (1, C, H, W)" if calls else "was not called by the model"
+        what = f"gave shape {shape}, expected (1, C, H, W)" if given else "was not called by the model"
         raise ValueError(f"feature_maps: the layer {type(layer).__name__} {what}")
-    output = calls[-1].output
-    whole = output._array if isinstance(output, Tensor) else output
-    maps = whole[0][: positive_int(limit, "feature_maps", "limit")]
+    whole = shown[given[-1].value]
+    maps = (whole._array if isinstance(whole, Tensor) else whole)[0][: positive_int(limit, "feature_maps", "limit")]
     return _image_grid(list(maps), [str(n) for n in range(len(maps))], False, f"output of {type(layer).__name__}")
 
 

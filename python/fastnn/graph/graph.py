@@ -48,10 +48,10 @@ class Call(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """One call of a Module: its name, itself, what it was given and returned, and which calls it made."""
+    """One call of a Module: its name and class, what it was given and returned, and which calls it made."""
 
     name: str
-    module: Any
+    layer: str
     given: Any
     returned: Any
     calls: range
@@ -83,7 +83,8 @@ class Graph:
     Attributes: ``inputs`` (values), ``outputs`` (what the function returned, with a Ref for each Tensor), ``calls``,
     ``values`` (shape and dtype of each), ``held`` (parameters, buffers and constants by value), ``names`` (of
     parameters and buffers, by value), ``free`` (axes of inputs, (input, axis), that may have another size than in the
-    trace), ``visits`` (calls of Modules, in the order in which they ended).
+    trace), ``tied`` (those of them that must have one size), ``visits`` (calls of Modules, in the order in which they
+    ended).
 
     ``print`` shows one line per call; ``graph(*arrays)`` runs it, on arrays or Tensors, with the values that
     parameters have now: to the bit what the model gives in the mode in which it was traced.
@@ -99,9 +100,10 @@ class Graph:
         names: dict[int, str],
         visits: list[Visit],
         free: frozenset[tuple[int, int]] = frozenset(),
+        tied: frozenset[tuple[int, int]] = frozenset(),
     ) -> None:
         self.inputs, self.outputs, self.calls, self.values = inputs, outputs, calls, values
-        self.held, self.names, self.visits, self.free = held, names, visits, free
+        self.held, self.names, self.visits, self.free, self.tied = held, names, visits, free, tied
         self._dead = self._last_uses()
 
     def _last_uses(self) -> list[list[int]]:
@@ -141,7 +143,11 @@ class Graph:
     def _checked(self, arrays: Any) -> list[Any]:
         if len(arrays) != len(self.inputs):
             raise ValueError(f"graph: {len(arrays)} inputs given, the graph has {len(self.inputs)}")
-        return [self._input(i, array) for i, array in enumerate(arrays)]
+        given = [self._input(i, array) for i, array in enumerate(arrays)]
+        if len({given[i].shape[axis] for i, axis in self.tied}) > 1:
+            shapes = ", ".join([str(tuple(x.shape)) for x in given])
+            raise ValueError(f"graph: inputs have shapes {shapes}, traced with one number of samples")
+        return given
 
     def _input(self, i: int, array: Any) -> Any:
         value = self.values[self.inputs[i]]
@@ -168,12 +174,15 @@ class Graph:
         """How a value is called in the text."""
         if value is None:
             return "None"
-        return self.names.get(value) or (f"x{self.inputs.index(value)}" if value in self.inputs else f"%{value}")
+        if value in self.inputs:
+            return f"x{self.inputs.index(value)}"
+        held = self.held.get(value)
+        if value not in self.names and isinstance(held, (np.ndarray, np.generic)) and not held.ndim:
+            return str(held)
+        return self.names.get(value, f"%{value}")
 
     def __str__(self) -> str:
-        given = ", ".join(
-            f"x{i}: {self.values[v].dtype} {self.shape_text(v)}" for i, v in enumerate(self.inputs)
-        )
+        given = ", ".join(f"x{i}: {self.values[v].dtype} {self.shape_text(v)}" for i, v in enumerate(self.inputs))
         lines = [f"graph({given}):"]
         for call in self.calls:
             inputs = [self.label(value) for value in call.inputs]
@@ -228,9 +237,10 @@ def read(call: Call, found: Mapping[int, Any]) -> list[Any]:
 
 def _as_read(value: Any, dtype: str | None) -> Any:
     """Integers C-contiguous, as arrays.as_indices gives them."""
-    if value is None or (value.dtype == dtype and value.dtype.kind == "f"):
+    if value is None or dtype is None or (value.dtype == dtype and value.dtype.kind == "f"):
         return value
-    return np.require(value._array if isinstance(value, Tensor) else value, dtype, None if dtype == "float32" else "CA")
+    array = value._array if isinstance(value, Tensor) else value
+    return np.require(array, np.dtype(dtype), [] if dtype == "float32" else ["C", "A"])
 
 
 def attributes_for(attributes: dict[str, Any], sizes: list[Shape]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +17,7 @@ from fastnn.tensor import Tensor, computed, wrapped
 
 Array = npt.NDArray[Any]
 
-_NOT_THE_USERS = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent))
+_NOT_THE_USERS = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent), copy.__file__)
 
 
 class TraceError(RuntimeError):
@@ -24,7 +25,7 @@ class TraceError(RuntimeError):
 
 
 def place() -> str:
-    """Where the user's code is: file and line of the innermost frame outside of the package and of NumPy."""
+    """Where the user's code is: file and line of the innermost frame outside of the package, NumPy and copy."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_NOT_THE_USERS):
         frame = frame.f_back
@@ -69,7 +70,7 @@ class Recorder:
         return number
 
     def computed(self, tensor: Tensor) -> int:
-        """The number of an input, or of what an op gave."""
+        """The number of what an op gave."""
         self._owners.add(id(_owner(tensor._array)))
         return self.new(tensor)
 
@@ -160,7 +161,7 @@ class Recorder:
         finally:
             self._scope.pop()
         calls, innermost = range(begin, len(self.calls)), len(self.visits) == inner
-        self.visits.append(Visit(name, module, given, self.refs(output), calls, innermost))
+        self.visits.append(Visit(name, type(module).__name__, given, self.refs(output), calls, innermost))
         return output
 
     def same(self, new: Tensor, old: Tensor) -> None:

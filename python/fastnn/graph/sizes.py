@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from fastnn.graph.graph import Call, Graph, Size
 from fastnn.ops.op import Shape
+from fastnn.tensor import Tensor
 
 Again = Callable[[Sequence[Shape]], Graph]
 Place = tuple[int, int]  # input, axis
@@ -19,10 +18,32 @@ def freed(graph: Graph, again: Again, batch_axis: int) -> Graph:
     shapes = [graph.values[value].shape for value in graph.inputs]
     together = [(i, min(batch_axis, len(shape) - 1)) for i, shape in enumerate(shapes) if shape]
     groups = [together, *([(i, axis)] for i, shape in enumerate(shapes) for axis in range(len(shape)))]
+    found, graphs = [], [graph]
     for group in groups:
-        if group and not graph.free.issuperset(group):
-            graph = _with_free(graph, again, group) or graph
-    return graph
+        if group and not graphs[-1].free.issuperset(group):
+            more = _with_free(graphs[-1], again, group)
+            if more is not None:
+                found.append(group)
+                graphs.append(more)
+    while len(found) > 1 and not _all_at_once(graphs[-1], again, found):
+        found.pop()
+        graphs.pop()
+    return graphs[-1]
+
+
+def _all_at_once(graph: Graph, again: Again, groups: list[list[Place]]) -> bool:
+    """Whether sizes that may differ may all do so at the same time."""
+    for order in (groups, groups[::-1]):
+        more = {place: 2 + 3 * n for n, group in enumerate(order) for place in group}
+        shapes = [graph.values[value].shape for value in graph.inputs]
+        varied = [tuple([n + more.get((i, axis), 0) for axis, n in enumerate(s)]) for i, s in enumerate(shapes)]
+        try:
+            variant = again(varied)
+        except Exception:  # whatever the function says to these sizes
+            return False
+        if not _alike(graph, variant) or _following(graph.calls, variant.calls, 0, varied, groups[0][0]) is None:
+            return False
+    return True
 
 
 def _with_free(graph: Graph, again: Again, group: list[Place]) -> Graph | None:
@@ -49,7 +70,8 @@ def _with_free(graph: Graph, again: Again, group: list[Place]) -> Graph | None:
             return None
         calls = found
     parts = graph.values, graph.held, graph.names, graph.visits
-    return Graph(graph.inputs, graph.outputs, calls, *parts, graph.free | frozenset(group))
+    tied = graph.tied | (frozenset(group) if len(group) > 1 else frozenset())
+    return Graph(graph.inputs, graph.outputs, calls, *parts, graph.free | frozenset(group), tied)
 
 
 def _alike(one: Graph, other: Graph) -> bool:
@@ -60,9 +82,9 @@ def _alike(one: Graph, other: Graph) -> bool:
 
 
 def _same(a: Any, b: Any) -> bool:
-    if not (isinstance(a, np.ndarray) and isinstance(b, np.ndarray)):
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
         return False
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
 
 
 def _following(

@@ -25,7 +25,7 @@ def record(
     recorder = Recorder(on_shapes, lenient)
     if hasattr(function, "named_modules"):
         recorder.enter(function, "")
-    places = [recorder.computed(x) for x in inputs]
+    places = [recorder.new(x) for x in inputs]
     with recording(recorder), no_grad():
         outputs = recorder.refs(function(*inputs))
     parts = recorder.calls, recorder.values, recorder.held, recorder.names, recorder.visits
@@ -54,7 +54,7 @@ def _value(x: Any, i: int) -> Value | Any:
 
 def tensors_of(inputs: Sequence[Any]) -> tuple[list[Tensor], bool]:
     """Tensors for the inputs of a trace, and whether they are shapes alone."""
-    values = [_value(x, i) for i, x in enumerate(inputs)]
+    values: list[Any] = [_value(x, i) for i, x in enumerate(inputs)]
     on_shapes = any([isinstance(value, Value) for value in values])
     if on_shapes:
         values = [blank(value.shape, np.dtype(value.dtype)) for value in values]

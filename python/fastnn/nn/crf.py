@@ -13,13 +13,17 @@ from fastnn.nn.module import Module
 from fastnn.tensor import Parameter, Tensor
 
 
+def _shape(given: Any, name: str) -> tuple[int, ...]:
+    return given.shape if isinstance(given, Tensor) else as_array(given, "CRF", name).shape
+
+
 def _lengths(lengths: Any, mask: Any, shape: tuple[int, ...], batch_first: bool) -> Any:
     """``lengths``, or how many steps of each sample are True in ``mask``, (T, N) or (N, T) as emissions are."""
     if mask is None:
         return lengths
     if lengths is not None:
         raise ValueError("CRF: give lengths or mask, not both")
-    given = as_array(mask, "CRF", "mask").shape
+    given = _shape(mask, "mask")
     if given != shape[:2]:
         raise ValueError(f"CRF: emissions has shape {shape} but mask has {given}, expected {shape[:2]}")
     return ops.crf_lengths(mask, batch_first)
@@ -64,7 +68,7 @@ class CRF(Module):
         return x
 
     def forward(self, emissions: Any, tags: Any, lengths: Any = None, mask: Any = None, reduction: str = "mean") -> Any:
-        x, shape = self._emissions(emissions), as_array(tags, "CRF", "tags").shape
+        x, shape = self._emissions(emissions), _shape(tags, "tags")
         counts = _lengths(lengths, mask, x.shape, self.batch_first)
         if shape != x.shape[:2]:
             raise ValueError(f"CRF: emissions has shape {x.shape} but tags has {shape}, expected {x.shape[:2]}")

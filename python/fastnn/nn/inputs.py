@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.nn.watch import Call, calls_of, innermost
+from fastnn.graph.graph import Graph
+from fastnn.graph.trace import record, tensors_of
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module
 
 Shape = tuple[int, ...]
-
-
-def shape_of(value: Any) -> Shape:
-    """The shape of an array, a Tensor or a number."""
-    return tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
 
 
 def _is_shape(value: Any) -> bool:
@@ -36,9 +32,14 @@ def as_shapes(input_shape: Any, op: str, what: str) -> list[Shape]:
 
 
 def run(
-    model: Module, shapes: Sequence[Shape], floats: Callable[[Shape], Any], integers: Callable[[int, Shape], Any]
-) -> tuple[Any, list[Call]]:
-    """Output and innermost calls of ``model`` on inputs of these shapes, made by ``floats(shape)``.
+    model: Module,
+    shapes: Sequence[Shape],
+    floats: Callable[[Shape], Any],
+    integers: Callable[[int, Shape], Any],
+    lenient: bool = True,
+) -> tuple[Graph, list[Any]]:
+    """The graph of ``model`` on inputs of these shapes, made by ``floats(shape)``, and the Tensor or array of each of
+    its values; see graph.recorder for ``lenient``.
 
     Where the model has tables to look up (``num_embeddings``) and takes no floats, the inputs that must be are
     ``integers(below, shape)``. The caller sets the mode.
@@ -52,8 +53,7 @@ def run(
             integers(min(tables), shape) if whole else floats(shape) for whole, shape in zip(kind, shapes, strict=True)
         ]
         try:
-            with calls_of(innermost(model)) as calls:
-                return model(*inputs), calls
+            return record(model, *tensors_of(inputs), lenient)
         except TypeError as error:  # what an Embedding says to floats
             refused = error
     assert refused is not None

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from fastnn.arrays import positive_int
+from fastnn.graph.summary import Summary
 from fastnn.nn import mode as modes
 from fastnn.nn import state
 from fastnn.nn.attributes import Attributes, check_collections
@@ -226,19 +227,25 @@ class Module(Attributes):
         with modes.evaluation(self), no_grad():
             return predict(self, x, batch_size, batch_axis)
 
-    def summary(self, input_shape: Any) -> str:
-        """A table of the layers with output shapes and numbers of parameters, from one run on zeros.
+    def summary(self, input_shape: Any) -> Summary:
+        """A table of the layers, and of the ops called between them, in the order of the calls.
 
-        ``input_shape`` is that of one sample, or a tuple of shapes for a model of several inputs; the model sees
-        (1, *input_shape), integers where an Embedding wants them. Print the result. Raises ValueError for what is no
-        shape.
+        Args:
+            input_shape: of one sample, or a tuple of shapes for a model of several inputs; the model sees
+                (1, *input_shape), integers where an Embedding wants them.
+
+        Columns: what it gives, its parameters ("shared" where a row above has them), multiply-adds, how much of the
+        input an element sees along each axis of space (and after a colon how far apart in it neighbours are), and the
+        memory of activations in KiB, all of the ops' results but for views. Nothing is computed, unless the model looks
+        at values: then it is run on zeros. Print the result, or look at its ``rows`` (graph.summary.Row),
+        ``parameters``, ``multiply_adds`` and ``memory``. Raises ValueError for what is no shape.
 
         >>> from fastnn import nn
         >>> print(nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 2)).summary((3,)))
-        layer       output  parameters
-        0 (Linear)  (1, 8)          32
-        1 (Linear)  (1, 2)          18
-        total       (1, 2)          50
+        layer       output  parameters  multiply-adds  sees  KiB
+        0 (Linear)  (1, 8)          32             24        0.0
+        1 (Linear)  (1, 2)          18             16        0.0
+        total       (1, 2)          50             40        0.0
         """
         with modes.evaluation(self), no_grad():
             return summary(self, input_shape)

@@ -1,36 +1,33 @@
-"""The table that Module.summary returns."""
+"""What Module.summary does."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn.nn.inputs import as_shapes, run, shape_of
-from fastnn.nn.watch import innermost
+from fastnn.graph.graph import Value
+from fastnn.graph.recorder import TraceError
+from fastnn.graph.summary import Summary
+from fastnn.graph.summary import summary as of_graph
+from fastnn.nn.inputs import as_shapes, run
+from fastnn.ops.op import DependsOnValues
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module
 
 
-def _shapes(output: Any) -> str:
-    if isinstance(output, Mapping):
-        return ", ".join([f"{name}: {_shapes(part)}" for name, part in output.items()])
-    if isinstance(output, (tuple, list)):
-        return ", ".join([_shapes(part) for part in output])
-    return str(shape_of(output))
-
-
-def summary(model: Module, input_shape: Any) -> str:
+def summary(model: Module, input_shape: Any) -> Summary:
     """See Module.summary; the caller sets the mode."""
     shapes = [(1, *shape) for shape in as_shapes(input_shape, "summary", "of one sample")]
-    output, calls = run(model, shapes, lambda shape: np.zeros(shape, np.float32), lambda _, shape: np.zeros(shape, int))
-    outputs = {id(call.module): _shapes(call.output) for call in calls}
-    rows = [("layer", "output", "parameters")]
-    for name, module in innermost(model):
-        label = f"{name} ({type(module).__name__})".lstrip()
-        rows.append((label, outputs.get(id(module), "-"), str(module.num_parameters())))
-    rows.append(("total", _shapes(output), str(model.num_parameters())))
-    wide = [max([len(row[i]) for row in rows]) for i in range(3)]
-    return "\n".join([f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows])
+    try:
+        graph, _ = run(model, shapes, lambda s: Value(s, "float32"), lambda _, s: Value(s, "int64"), lenient=False)
+    except (DependsOnValues, TraceError):  # it looks at values: then zeros
+        graph, _ = run(model, shapes, lambda s: np.zeros(s, np.float32), lambda _, s: np.zeros(s, int))
+    called = {visit.name for visit in graph.visits}
+    rest = [
+        (name, type(module).__name__, module.num_parameters())
+        for name, module in model.named_modules()
+        if name not in called and next(module.children(), None) is None
+    ]
+    return of_graph(graph, rest, model.num_parameters())

@@ -117,6 +117,7 @@ class Op(Generic[P]):
         every = list(inspect.signature(normalise).parameters.values())
         self._parameters = [p for p in every if p.kind is p.POSITIONAL_OR_KEYWORD]
         self._names = frozenset(p.name for p in self._parameters)
+        self.arguments = [p.name for p in self._parameters]  # arrays first
         rest = any(p.kind is p.VAR_POSITIONAL and p.name in unread for p in every)
         places = [i for i, p in enumerate(self._parameters) if p.name in unread]
         self._unread = range(len(self._parameters), sys.maxsize) if rest else frozenset(places)

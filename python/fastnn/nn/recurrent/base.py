@@ -146,8 +146,8 @@ class Recurrent(Module):
 
     def _run_padded(self, x: Any, states: list[Any], lengths: Any) -> tuple[Any, ...]:
         op, (samples, steps) = type(self).__name__, x.shape[:2] if self.batch_first else x.shape[1::-1]
-        counts = as_lengths(lengths, op)
-        if counts.size != samples or counts.max() > steps:
+        counts = lengths if isinstance(lengths, Tensor) else as_lengths(lengths, op)
+        if counts.size != samples or (counts is not lengths and counts.max() > steps):  # of a Tensor the op looks
             raise ValueError(
                 f"{op}: lengths {counts} do not fit x {x.shape}: expected {samples} numbers, at most {steps}"
             )
