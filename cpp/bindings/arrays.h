@@ -140,6 +140,16 @@ template <class T, int Flags>
 View<const T> view(const std::optional<py::array_t<T, Flags>>& a) {
   return a ? view(*a) : View<const T>();
 }
+// Views of arrays that must be C-contiguous.
+template <class T, int Flags>
+View<const T> dense(const py::array_t<T, Flags>& a, const char* op, const char* name) {
+  require_contiguous(a, op, name);
+  return view(a);
+}
+template <class T, int Flags>
+View<const T> dense(const std::optional<py::array_t<T, Flags>>& a, const char* op, const char* name) {
+  return a ? dense(*a, op, name) : View<const T>();
+}
 inline Output output(F32& a) {
   const Floats v = view(a);
   Output out;

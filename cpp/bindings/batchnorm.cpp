@@ -1,6 +1,7 @@
 #include "ops/batchnorm.h"
 
 #include "arrays.h"
+#include "steps.h"
 
 namespace fastnn {
 namespace {
@@ -47,11 +48,7 @@ std::pair<F32, F32> forward(const F32& x, const std::optional<F32>& weight, cons
   F32 y = empty_like(x), statistics = empty({4, c});
   const Floats rows = rows_of(view(x)), w = view(weight), b = view(bias), m = view(mean), v = view(variance);
   const Output out = rows_of(output(y)), out_statistics = output(statistics);
-  {
-    const py::gil_scoped_release nogil;
-    Steps steps;
-    batchnorm_forward(steps, rows, w, b, m, v, eps, relu, out, out_statistics);
-  }
+  run_op([&](Steps& steps) { batchnorm_forward(steps, rows, w, b, m, v, eps, relu, out, out_statistics); });
   return {y, statistics};
 }
 
@@ -72,13 +69,10 @@ std::tuple<Maybe, Maybe, Maybe> backward(const F32& dy, const F32& x, const Mayb
   Maybe dx, dweight, dbias;
   if (want_dx) dx = empty_like(x);
   if (want_sums) dweight = empty({c}), dbias = empty({c});
-  const Floats rows = rows_of(view(x)), drows = rows_of(view(dy)), w = view(weight), b = view(bias);
+  const Floats rows = rows_of(view(x)), drows = rows_of(view(dy)), w = view(weight), b = view(bias),
+               saved = view(statistics);
   const Output out = want_dx ? rows_of(output(dx)) : Output(), dw = output(dweight), db = output(dbias);
-  {
-    const py::gil_scoped_release nogil;
-    Steps steps;
-    batchnorm_backward(steps, drows, rows, w, b, view(statistics), fixed, relu, out, dw, db);
-  }
+  run_op([&](Steps& steps) { batchnorm_backward(steps, drows, rows, w, b, saved, fixed, relu, out, dw, db); });
   return {dx, dweight, dbias};
 }
 

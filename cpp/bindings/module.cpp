@@ -27,6 +27,7 @@ static void bind_all(py::module_& m) {
   void bind_runtime(py::module_&); bind_runtime(m);
   void bind_sequence(py::module_&); bind_sequence(m);
   void bind_softmax(py::module_&); bind_softmax(m);
+  void bind_steps(py::module_&); bind_steps(m);
   void bind_stream(py::module_&); bind_stream(m);
   void bind_sum_rows(py::module_&); bind_sum_rows(m);
   void bind_take_rows(py::module_&); bind_take_rows(m);
