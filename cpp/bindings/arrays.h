@@ -148,6 +148,16 @@ template <class T, int Flags>
 View<const T> view(const std::optional<py::array_t<T, Flags>>& a) {
   return a ? view(*a) : View<const T>();
 }
+// Views of arrays that must be C-contiguous.
+template <class T, int Flags>
+View<const T> dense(const py::array_t<T, Flags>& a, const char* op, const char* name) {
+  require_contiguous(a, op, name);
+  return view(a);
+}
+template <class T, int Flags>
+View<const T> dense(const std::optional<py::array_t<T, Flags>>& a, const char* op, const char* name) {
+  return a ? dense(*a, op, name) : View<const T>();
+}
 template <class T>
 View<T> output(py::array_t<T, 0>& a) {
   const View<const T> v = view(a);
@@ -169,12 +179,10 @@ View<T> flat(T* data, int64_t size) {
 inline Floats flat(const F32& a) { return flat(a.data(), a.size()); }
 inline Output flat_output(F32& a) { return flat(a.mutable_data(), a.size()); }
 
-// An op at once, without the GIL.
+// An op on views.
 template <class Op, class... Args>
-void run_eager(Op op, const Args&... args) {
-  const py::gil_scoped_release nogil;
-  Steps steps;
-  op(steps, args...);
+void call_op(Op op, const Args&... args) {
+  run_op([&](Steps& steps) { op(steps, args...); });
 }
 
 inline const float* data_or_null(const std::optional<F32>& a) { return a ? a->data() : nullptr; }

@@ -31,7 +31,7 @@ F32 gemm(const F32& a, const F32& b) {
   require_shape(b, {b.shape(0) == 1 ? 1 : a.shape(0), a.shape(2), b.shape(2)}, "gemm", "b");
   const Floats left = strided(a, "gemm"), right = strided(b, "gemm");
   F32 c = empty({a.shape(0), a.shape(1), b.shape(2)});
-  run_eager(fastnn::gemm, left, right, output(c));
+  call_op(fastnn::gemm, left, right, output(c));
   return c;
 }
 
@@ -78,7 +78,7 @@ F32 linear_forward(const F32& x, const F32& weight, const Maybe& bias) {
   Shape shape = shape_of(x);
   shape.back() = weight.shape(0);
   F32 y = empty(shape);
-  run_eager(fastnn::linear_forward, rows, w, view(bias), dense_rows(y.mutable_data(), y));
+  call_op(fastnn::linear_forward, rows, w, view(bias), dense_rows(y.mutable_data(), y));
   return y;
 }
 
@@ -102,7 +102,7 @@ std::tuple<Maybe, Maybe, Maybe> linear_backward(const F32& x, const F32& weight,
   if (want_x) dx = empty(shape_of(x)), to_x = dense_rows(dx->mutable_data(), *dx);
   if (want_weight) dw = empty_like_weight(weight);
   if (want_bias) db = empty({weight.shape(0)});
-  run_eager(fastnn::linear_backward, rows, w, drows, to_x, output(dw), output(db));
+  call_op(fastnn::linear_backward, rows, w, drows, to_x, output(dw), output(db));
   return {dx, dw, db};
 }
 
@@ -121,7 +121,7 @@ F32 embedding_forward(const I64& indices, const F32& weight) {
   require_matrix(weight, op, "weight");
   require_indices(indices, op, "indices");
   F32 y = empty({indices.shape(0), weight.shape(1)});
-  run_eager(fastnn::embedding_forward, view(indices), view(weight), output(y));
+  call_op(fastnn::embedding_forward, view(indices), view(weight), output(y));
   return y;
 }
 
@@ -132,7 +132,7 @@ F32 embedding_backward(const I64& indices, const F32& dy, int64_t rows, int64_t 
   require_ndim(dy, 2, op, "dy");
   require_fits(dy, {indices.shape(0), dy.shape(1)}, op, "dy");
   F32 dw = empty({rows, dy.shape(1)});
-  run_eager(fastnn::embedding_backward, view(indices), view(dy), skip, output(dw));
+  call_op(fastnn::embedding_backward, view(indices), view(dy), skip, output(dw));
   return dw;
 }
 
@@ -141,7 +141,7 @@ F32 take_rows(const F32& x, const I64& index) {
   require_matrix(x, op, "x");
   require_indices(index, op, "index");
   F32 y = empty({index.shape(0), x.shape(1)});
-  run_eager(fastnn::take_rows, view(x), view(index), output(y));
+  call_op(fastnn::take_rows, view(x), view(index), output(y));
   return y;
 }
 
@@ -150,28 +150,28 @@ F32 transpose(const F32& x) {
   require_ndim(x, 3, "transpose", "x");
   require_contiguous(x, "transpose", "x");
   F32 y = empty({x.shape(0), x.shape(2), x.shape(1)});
-  run_eager(fastnn::transpose, view(x), output(y));
+  call_op(fastnn::transpose, view(x), output(y));
   return y;
 }
 
 F32 sum_rows(const F32& x) {
   require_matrix(x, "sum_rows", "x");
   F32 y = empty({x.shape(1)});
-  run_eager(fastnn::sum_rows, view(x), output(y));
+  call_op(fastnn::sum_rows, view(x), output(y));
   return y;
 }
 
 py::array_t<double, 0> row_sums(const F32& x, double divisor) {
   require_matrix(x, "row_sums", "x");
   py::array_t<double, 0> y = empty<double>({x.shape(0)});
-  run_eager(fastnn::row_sums, divisor, view(x), output(y));
+  call_op(fastnn::row_sums, divisor, view(x), output(y));
   return y;
 }
 
 F32 row_means(const F32& x, double divisor) {
   require_matrix(x, "row_means", "x");
   F32 y = empty({x.shape(0)});
-  run_eager(fastnn::row_means, divisor, view(x), output(y));
+  call_op(fastnn::row_means, divisor, view(x), output(y));
   return y;
 }
 

@@ -14,7 +14,7 @@ F32 activation_forward(const std::string& name, const F32& x, float slope) {
   const char* op = "activation_forward";
   const Function function = function_named(name, false, op);
   F32 y = empty_strided<float>(shape_of(x), require_dense(x, op, "x"));
-  run_eager(fastnn::activation_forward, function, slope, flat(x), flat_output(y));
+  call_op(fastnn::activation_forward, function, slope, flat(x), flat_output(y));
   return y;
 }
 
@@ -23,7 +23,7 @@ F32 activation_backward(const std::string& name, const F32& saved, const F32& dy
   const Function function = function_named(name, true, op);
   require_same_layout(saved, dy, op, "dy");
   F32 dx = empty_strided<float>(shape_of(saved), memory_order(saved));
-  run_eager(fastnn::activation_backward, function, slope, flat(saved), flat(dy), flat_output(dx));
+  call_op(fastnn::activation_backward, function, slope, flat(saved), flat(dy), flat_output(dx));
   return dx;
 }
 
@@ -79,7 +79,7 @@ py::object broadcast_to(const py::array& x, const Shape& shape) {
 
 F32 dropout(const F32& x, uint64_t key, uint32_t threshold, float factor) {
   F32 y = empty_strided<float>(shape_of(x), require_dense(x, "dropout", "x"));
-  run_eager(fastnn::dropout, key, threshold, factor, flat(x), flat_output(y));
+  call_op(fastnn::dropout, key, threshold, factor, flat(x), flat_output(y));
   return y;
 }
 
@@ -88,7 +88,7 @@ F32 softmax_forward(const F32& x, bool log) {
   require_ndim(x, 2, op, "x");
   require_contiguous(x, op, "x");
   F32 y = empty(shape_of(x));
-  run_eager(fastnn::softmax_forward, log, view(x), output(y));
+  call_op(fastnn::softmax_forward, log, view(x), output(y));
   return y;
 }
 
@@ -98,7 +98,7 @@ F32 softmax_backward(const F32& y, const F32& dy, bool log) {
   require_contiguous(y, op, "y");
   require_fits(dy, shape_of(y), op, "dy");
   F32 dx = empty(shape_of(y));
-  run_eager(fastnn::softmax_backward, log, view(y), view(dy), output(dx));
+  call_op(fastnn::softmax_backward, log, view(y), view(dy), output(dx));
   return dx;
 }
 

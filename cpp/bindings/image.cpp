@@ -48,9 +48,7 @@ F32 conv2d_forward(const F32& x, const F32& weight, const std::optional<F32>& bi
   }
   F32 y = empty_channels_last(g.n, g.k, g.oh, g.ow);
   const Output to = output(y);
-  const py::gil_scoped_release nogil;
-  Steps steps;
-  fastnn::conv2d_forward(steps, g, view(x), weight_view(weight), view(bias), to);
+  call_op(fastnn::conv2d_forward, g, view(x), weight_view(weight), view(bias), to);
   return y;
 }
 
@@ -64,9 +62,7 @@ F32 conv2d_backward_input(const F32& dy, const F32& weight, const Shape& x_shape
   require_channels_last(dy, op, "dy");
   F32 dx = empty_channels_last(g.n, g.c, g.h, g.w);
   const Output to = output(dx);
-  const py::gil_scoped_release nogil;
-  Steps steps;
-  fastnn::conv2d_backward_input(steps, g, view(dy), weight_view(weight), to);
+  call_op(fastnn::conv2d_backward_input, g, view(dy), weight_view(weight), to);
   return dx;
 }
 
@@ -80,9 +76,7 @@ F32 conv2d_backward_weight(const F32& x, const F32& dy, const Shape& weight_shap
   require_channels_last(dy, op, "dy");
   F32 dw = empty(weight_shape);
   const Output to = output(dw);
-  const py::gil_scoped_release nogil;
-  Steps steps;
-  fastnn::conv2d_backward_weight(steps, g, view(x), view(dy), to);
+  call_op(fastnn::conv2d_backward_weight, g, view(x), view(dy), to);
   return dw;
 }
 
@@ -107,7 +101,7 @@ ImageSizes image_sizes(const F32& x, const char* op) {
 
 F32 run_avgpool2d(const F32& x, const AvgPool2d& g) {
   F32 y = empty_channels_last(g.n, g.c, g.rows.count, g.columns.count);
-  run_eager(fastnn::avgpool2d_forward, g, view(x), output(y));
+  call_op(fastnn::avgpool2d_forward, g, view(x), output(y));
   return y;
 }
 
@@ -115,7 +109,7 @@ F32 run_avgpool2d_backward(const F32& dy, const AvgPool2d& g, const char* op) {
   require_shape(dy, {g.n, g.c, g.rows.count, g.columns.count}, op, "dy");
   require_channels_last(dy, op, "dy");
   F32 dx = empty_channels_last(g.n, g.c, g.rows.size, g.columns.size);
-  run_eager(fastnn::avgpool2d_backward, g, view(dy), output(dx));
+  call_op(fastnn::avgpool2d_backward, g, view(dy), output(dx));
   return dx;
 }
 
@@ -157,7 +151,7 @@ std::pair<F32, std::optional<py::array>> maxpool2d_forward(const F32& x, const P
     index = empty<uint8_t>(shape);
   else if (with_index)
     index = empty<int32_t>(shape);
-  run_eager(fastnn::maxpool2d_forward, g, view(x), output(y), index ? index->mutable_data() : nullptr);
+  call_op(fastnn::maxpool2d_forward, g, view(x), output(y), index ? index->mutable_data() : nullptr);
   return {y, index};
 }
 
@@ -171,7 +165,7 @@ F32 maxpool2d_backward(const F32& dy, const py::array& index, const Shape& x_sha
   if (!(maxpool2d_index_is_byte(g) ? py::isinstance<U8>(index) : py::isinstance<I32>(index)))
     throw py::type_error(std::string(op) + ": index has the wrong dtype");
   F32 dx = empty_channels_last(g.n, g.c, g.h, g.w);
-  run_eager(fastnn::maxpool2d_backward, g, view(dy), index.data(), output(dx));
+  call_op(fastnn::maxpool2d_backward, g, view(dy), index.data(), output(dx));
   return dx;
 }
 
@@ -213,8 +207,8 @@ std::pair<F32, F32> batchnorm_forward(const F32& x, const Maybe& weight, const M
   require_channels(variance, c, op, "variance");
   require(mean.has_value() == variance.has_value(), op, "mean and variance must be given together");
   F32 y = empty_like(x), statistics = empty({4, c});
-  run_eager(fastnn::batchnorm_forward, rows_of(view(x)), view(weight), view(bias), view(mean), view(variance), eps,
-            relu, rows_of(output(y)), output(statistics));
+  call_op(fastnn::batchnorm_forward, rows_of(view(x)), view(weight), view(bias), view(mean), view(variance), eps, relu,
+          rows_of(output(y)), output(statistics));
   return {y, statistics};
 }
 
@@ -233,8 +227,8 @@ std::tuple<Maybe, Maybe, Maybe> batchnorm_backward(const F32& dy, const F32& x, 
   Maybe dx, dweight, dbias;
   if (want_dx) dx = empty_like(x);
   if (want_sums) dweight = empty({c}), dbias = empty({c});
-  run_eager(fastnn::batchnorm_backward, rows_of(view(dy)), rows_of(view(x)), view(weight), view(bias), view(statistics),
-            fixed, relu, want_dx ? rows_of(output(dx)) : Output(), output(dweight), output(dbias));
+  call_op(fastnn::batchnorm_backward, rows_of(view(dy)), rows_of(view(x)), view(weight), view(bias), view(statistics),
+          fixed, relu, want_dx ? rows_of(output(dx)) : Output(), output(dweight), output(dbias));
   return {dx, dweight, dbias};
 }
 

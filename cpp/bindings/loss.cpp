@@ -37,7 +37,7 @@ std::tuple<F32, Maybe, Maybe, Maybe> crf_loss(const F32& emissions, const I64& t
   if (gradient) d_emissions = empty({t, n, k}), d_bounds = empty({2, k});
   if (gradient && of_transitions) d_transitions = empty({k, k});
   const CrfResult result{output(losses), output(d_emissions), output(d_transitions), output(d_bounds)};
-  run_eager(fastnn::crf_loss, chains, view(tags), view(weights), result);
+  call_op(fastnn::crf_loss, chains, view(tags), view(weights), result);
   return {losses, d_emissions, d_transitions, d_bounds};
 }
 
@@ -47,7 +47,7 @@ std::pair<I64, F32> crf_decode(const F32& emissions, const F32& transitions, con
   const CrfArrays chains = crf_chains(emissions, transitions, start, end, lengths, "crf_decode");
   I64 tags = empty<int64_t>({emissions.shape(1), emissions.shape(0)});
   F32 scores = empty({emissions.shape(1)});
-  run_eager(fastnn::crf_decode, chains, output(tags), output(scores));
+  call_op(fastnn::crf_decode, chains, output(tags), output(scores));
   return {tags, scores};
 }
 
@@ -80,8 +80,8 @@ Loss cross_entropy(const F32& x, const I64& target, const Maybe& weight, int64_t
   const bool each = reduction == "none";
   LossArrays r({x.shape(0)}, shape_of(x), each, gradient);
   const CrossEntropyResult result{output(r.total), each ? output(r.losses) : Output(), output(r.dx)};
-  run_eager(fastnn::cross_entropy, reduction == "mean", smoothing, ignore_index, view(x), view(target), view(weight),
-            result);
+  call_op(fastnn::cross_entropy, reduction == "mean", smoothing, ignore_index, view(x), view(target), view(weight),
+          result);
   return r.pair(each);
 }
 
@@ -93,8 +93,8 @@ Loss cross_entropy_probabilities(const F32& x, const F32& target, const Maybe& w
   const bool each = reduction == "none";
   LossArrays r({x.shape(0)}, shape_of(x), each, gradient);
   const CrossEntropyResult result{output(r.total), each ? output(r.losses) : Output(), output(r.dx)};
-  run_eager(fastnn::cross_entropy_probabilities, reduction == "mean", smoothing, view(x), view(target), view(weight),
-            result);
+  call_op(fastnn::cross_entropy_probabilities, reduction == "mean", smoothing, view(x), view(target), view(weight),
+          result);
   return r.pair(each);
 }
 
@@ -103,8 +103,8 @@ Loss mse_loss(const F32& x, const F32& target, double scale, bool each, bool gra
   require_contiguous(x, op, "x");
   require_fits(target, shape_of(x), op, "target");
   LossArrays r(shape_of(x), shape_of(x), each, gradient);
-  run_eager(fastnn::mse_loss, scale, flat(x), flat(target), output(r.total), each ? flat_output(r.losses) : Output(),
-            r.dx ? flat_output(*r.dx) : Output());
+  call_op(fastnn::mse_loss, scale, flat(x), flat(target), output(r.total), each ? flat_output(r.losses) : Output(),
+          r.dx ? flat_output(*r.dx) : Output());
   return r.pair(each);
 }
 
@@ -128,8 +128,8 @@ Loss ctc_loss(const F32& x, const I64& labels, const I64& starts, const I64& fra
   F32 losses = empty({n});
   Maybe dx;
   if (gradient) dx = empty(shape_of(x));
-  run_eager(fastnn::ctc_loss, blank, zero_infinity, view(x), view(frames),
-            CtcTargets{view(labels), view(starts), view(lengths)}, view(weights), output(losses), output(dx));
+  call_op(fastnn::ctc_loss, blank, zero_infinity, view(x), view(frames),
+          CtcTargets{view(labels), view(starts), view(lengths)}, view(weights), output(losses), output(dx));
   return {losses, dx};
 }
 
@@ -139,7 +139,7 @@ std::tuple<I64, I64, F32> ctc_greedy(const F32& x, const I64& frames, int64_t bl
   const int64_t t = x.shape(0), n = x.shape(1);
   I64 labels = empty<int64_t>({n, t}), counts = empty<int64_t>({n});
   F32 scores = empty({n});
-  run_eager(fastnn::ctc_greedy, blank, view(x), view(frames), output(labels), output(counts), output(scores));
+  call_op(fastnn::ctc_greedy, blank, view(x), view(frames), output(labels), output(counts), output(scores));
   return {labels, counts, scores};
 }
 

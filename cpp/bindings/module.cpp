@@ -11,6 +11,7 @@ static void bind_all(py::module_& m) {
   void bind_loss(py::module_&); bind_loss(m);
   void bind_runtime(py::module_&); bind_runtime(m);
   void bind_sequence(py::module_&); bind_sequence(m);
+  void bind_steps(py::module_&); bind_steps(m);
   void bind_stream(py::module_&); bind_stream(m);
   // clang-format on
 }

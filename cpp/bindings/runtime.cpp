@@ -52,7 +52,7 @@ int64_t roofline_peak(int64_t tasks, int64_t steps) {
   require(tasks >= 1 && tasks <= 1 << 20 && steps >= 1 && steps <= int64_t{1} << 32, "roofline_peak",
           "tasks must be 1 to 2**20 and steps 1 to 2**32");
   F32 out = fastnn::empty({tasks});
-  run_eager(fastnn::roofline_peak, steps, output(out));
+  call_op(fastnn::roofline_peak, steps, output(out));
   return roofline_peak_flops(tasks, steps);
 }
 
@@ -61,7 +61,7 @@ void roofline_copy(const F32& x, F32& y) {
   require_ndim(x, 1, "roofline_copy", "x");
   require_contiguous(x, "roofline_copy", "x");
   require_fits(y, {x.shape(0)}, "roofline_copy", "y");
-  run_eager(fastnn::roofline_copy, view(x), output(y));
+  call_op(fastnn::roofline_copy, view(x), output(y));
 }
 
 // Flat arrays of optimizers, which change what is not read-only in place.
@@ -92,21 +92,21 @@ std::vector<Range> ranges_of(const std::vector<Tuple>& tuples) {
 void sgd_step(F32 weight, const F32& grad, Maybe buffer, const std::vector<SgdTuple>& ranges) {
   const char* op = "sgd_step";
   const py::ssize_t size = weight.size();
-  run_eager(fastnn::sgd_step, ranges_of<SgdRange>(ranges), writable(weight, size, op, "weight"),
-            readable(grad, size, op, "grad"), buffer ? writable(*buffer, size, op, "buffer") : Output());
+  call_op(fastnn::sgd_step, ranges_of<SgdRange>(ranges), writable(weight, size, op, "weight"),
+          readable(grad, size, op, "grad"), buffer ? writable(*buffer, size, op, "buffer") : Output());
 }
 
 void adam_step(F32 weight, const F32& grad, F32 m, F32 v, const std::vector<AdamTuple>& ranges) {
   const char* op = "adam_step";
   const py::ssize_t size = weight.size();
-  run_eager(fastnn::adam_step, ranges_of<AdamRange>(ranges), writable(weight, size, op, "weight"),
-            readable(grad, size, op, "grad"), writable(m, size, op, "m"), writable(v, size, op, "v"));
+  call_op(fastnn::adam_step, ranges_of<AdamRange>(ranges), writable(weight, size, op, "weight"),
+          readable(grad, size, op, "grad"), writable(m, size, op, "m"), writable(v, size, op, "v"));
 }
 
 double sum_squares(const F32& x) {
   require_contiguous(x, "sum_squares", "x");
   double total = 0;
-  run_eager(fastnn::sum_squares, flat(x), &total);
+  call_op(fastnn::sum_squares, flat(x), &total);
   return total;
 }
 

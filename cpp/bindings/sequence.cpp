@@ -7,29 +7,15 @@
 #include "ops/recurrent/lstm_variant.h"
 #include "ops/recurrent/rnn.h"
 #include "packed.h"
+#include "steps.h"
 
 namespace fastnn {
 namespace {
 
 using Maybe = std::optional<F32>;
-using Sizes1 = std::optional<I64>;  // batch_sizes (T), or none
-using List = std::vector<Maybe>;    // weight_ih, weight_hh, bias_ih, bias_hh, and again of the reverse direction
+using BatchSizes = std::optional<I64>;  // batch_sizes (T), or none
+using List = std::vector<Maybe>;        // weight_ih, weight_hh, bias_ih, bias_hh, and again of the reverse direction
 using Arrays = std::vector<std::vector<F32>>;  // of each direction what forward kept
-
-template <class T>
-View<const T> dense(const py::array_t<T, 0>& a, const char* op, const char* name) {
-  require_contiguous(a, op, name);
-  return view(a);
-}
-template <class T>
-View<const T> dense(const std::optional<py::array_t<T, 0>>& a, const char* op, const char* name) {
-  return a ? dense(*a, op, name) : View<const T>();
-}
-Weight dense_weight(const Maybe& a, const char* op, const char* name) {
-  if (!a) return {};
-  require_contiguous(*a, op, name);
-  return weight_view(*a);
-}
 
 std::vector<Weight> weights_of(const List& list, const char* op, bool reads_ih = true) {
   constexpr const char* kNames[] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
@@ -43,7 +29,7 @@ std::vector<Weight> weights_of(const List& list, const char* op, bool reads_ih =
   return weights;
 }
 
-Layer layer_of(const char* op, int64_t gates, const F32& x, const Sizes1& batch_sizes, const List& weights,
+Layer layer_of(const char* op, int64_t gates, const F32& x, const BatchSizes& batch_sizes, const List& weights,
                bool reads_ih = true) {
   return Layer(op, gates, dense(x, op, "x"), dense(batch_sizes, op, "batch_sizes"), weights_of(weights, op, reads_ih),
                false, reads_ih);
@@ -77,10 +63,8 @@ struct GradientArrays {
             "expected a flag for every weight");
     if (want_x) x = empty_of(layer.rows_shape(layer.inputs));
     for (size_t i = 0; i < wanted.size(); ++i) {
-      const int64_t columns[] = {layer.inputs, layer.p};
-      Maybe place;
-      if (wanted[i]) place = i % 4 < 2 ? empty({layer.width(), columns[i % 4]}) : empty({layer.width()});
-      weights.push_back(place);
+      weights.emplace_back();
+      if (wanted[i]) weights[i] = empty_of(layer.weight_shape(i % 4));
     }
     views.x = output(x);
     for (Maybe& w : weights) views.weights.push_back(output(w));
@@ -91,27 +75,19 @@ struct GradientArrays {
   Gradients views;
 };
 
-// Runs an op eagerly without the GIL.
-template <class Op>
-void run(Op op) {
-  const py::gil_scoped_release nogil;
-  Steps steps;
-  op(steps);
-}
-
 // Returns (y, h_n).
-std::pair<F32, F32> rnn_forward_arrays(const F32& x, const Sizes1& batch_sizes, const Maybe& h0, const List& weights,
-                                       bool relu) {
+std::pair<F32, F32> rnn_forward_arrays(const F32& x, const BatchSizes& batch_sizes, const Maybe& h0,
+                                       const List& weights, bool relu) {
   const Layer layer = layer_of("rnn", 1, x, batch_sizes, weights);
   const Floats first = dense(h0, layer.op, "h0");
   F32 y = empty_of(layer.rows_shape(layer.y_row())), h_n = empty_of(layer.state_shape(layer.h));
   const Output to = output(y), last = output(h_n);
-  run([&](Steps& steps) { rnn_forward(steps, layer, first, relu, to, last); });
+  run_op([&](Steps& steps) { rnn_forward(steps, layer, first, relu, to, last); });
   return {y, h_n};
 }
 
 // Returns (dh0, dx, [weights]); of the latter what is wanted.
-std::tuple<F32, Maybe, List> rnn_backward_arrays(const F32& x, const Sizes1& batch_sizes, const Maybe& h0,
+std::tuple<F32, Maybe, List> rnn_backward_arrays(const F32& x, const BatchSizes& batch_sizes, const Maybe& h0,
                                                  const List& weights, const F32& y, const Maybe& dy, const Maybe& dh,
                                                  bool relu, bool want_x, const std::vector<bool>& wanted) {
   const Layer layer = layer_of("rnn_backward", 1, x, batch_sizes, weights, want_x);
@@ -121,12 +97,12 @@ std::tuple<F32, Maybe, List> rnn_backward_arrays(const F32& x, const Sizes1& bat
   const Floats first = dense(h0, op, "h0"), from = dense(y, op, "y"), of_y = dense(dy, op, "dy"),
                of_h = dense(dh, op, "dh");
   const Output of_h0 = output(dh0);
-  run([&](Steps& steps) { rnn_backward(steps, layer, first, relu, from, of_y, of_h, of_h0, gradients.views); });
+  run_op([&](Steps& steps) { rnn_backward(steps, layer, first, relu, from, of_y, of_h, of_h0, gradients.views); });
   return {dh0, gradients.x, gradients.weights};
 }
 
 // Returns (y, h_n, c_n, kept).
-std::tuple<F32, F32, F32, Arrays> lstm_forward_arrays(const F32& x, const Sizes1& batch_sizes, const Maybe& h0,
+std::tuple<F32, F32, F32, Arrays> lstm_forward_arrays(const F32& x, const BatchSizes& batch_sizes, const Maybe& h0,
                                                       const Maybe& c0, const List& weights, bool keep) {
   const Layer layer = layer_of("lstm", 4, x, batch_sizes, weights);
   const char* op = layer.op;
@@ -136,12 +112,12 @@ std::tuple<F32, F32, F32, Arrays> lstm_forward_arrays(const F32& x, const Sizes1
   Arrays arrays = keep_arrays(keep, layer.directions(), layer.kept_shapes());
   const Kept kept = outputs(arrays, op);
   const Output to = output(y), last_h = output(h_n), last_c = output(c_n);
-  run([&](Steps& steps) { lstm_forward(steps, layer, first_h, first_c, to, last_h, last_c, kept); });
+  run_op([&](Steps& steps) { lstm_forward(steps, layer, first_h, first_c, to, last_h, last_c, kept); });
   return {y, h_n, c_n, arrays};
 }
 
 // kept gates become their gradient. Returns (dh0, dc0, dx, [weights]); of the latter what is wanted.
-std::tuple<F32, F32, Maybe, List> lstm_backward_arrays(const F32& x, const Sizes1& batch_sizes, const Maybe& h0,
+std::tuple<F32, F32, Maybe, List> lstm_backward_arrays(const F32& x, const BatchSizes& batch_sizes, const Maybe& h0,
                                                        const Maybe& c0, const List& weights, const F32& y,
                                                        Arrays& arrays, const Maybe& dy, const Maybe& dh,
                                                        const Maybe& dc, bool want_x, const std::vector<bool>& wanted) {
@@ -154,7 +130,7 @@ std::tuple<F32, F32, Maybe, List> lstm_backward_arrays(const F32& x, const Sizes
   const Floats first_h = dense(h0, op, "h0"), first_c = dense(c0, op, "c0"), from = dense(y, op, "y");
   const Floats of_y = dense(dy, op, "dy"), of_h = dense(dh, op, "dh"), of_c = dense(dc, op, "dc");
   const Output of_h0 = output(dh0), of_c0 = output(dc0);
-  run([&](Steps& steps) {
+  run_op([&](Steps& steps) {
     lstm_backward(steps, layer, first_h, first_c, from, kept, of_y, of_h, of_c, of_h0, of_c0, gradients.views);
   });
   return {dh0, dc0, gradients.x, gradients.weights};
@@ -169,7 +145,7 @@ std::tuple<F32, F32, Arrays> gru_forward_with(const Layer& layer, const Maybe& h
   Arrays arrays = keep_arrays(keep, layer.directions(), layer.kept_shapes());
   const Kept kept = outputs(arrays, layer.op);
   const Output to = output(y), last = output(h_n);
-  run([&](Steps& steps) {
+  run_op([&](Steps& steps) {
     if (options)
       gru_variant_forward(steps, layer, first, *options, to, last, kept);
     else
@@ -188,7 +164,7 @@ std::tuple<F32, Maybe, List> gru_backward_with(const Layer& layer, const Maybe& 
   const Floats first = dense(h0, op, "h0"), from = dense(y, op, "y"), of_y = dense(dy, op, "dy"),
                of_h = dense(dh, op, "dh");
   const Output of_h0 = output(dh0);
-  run([&](Steps& steps) {
+  run_op([&](Steps& steps) {
     if (options)
       gru_variant_backward(steps, layer, first, *options, from, kept, of_y, of_h, of_h0, gradients.views);
     else
@@ -204,21 +180,22 @@ GruOptions gru_options(const List& masks, bool reset_after, const char* op) {
 }
 
 // Returns (y, h_n, kept).
-auto gru_forward_arrays(const F32& x, const Sizes1& batch_sizes, const Maybe& h0, const List& weights, bool keep) {
+auto gru_forward_arrays(const F32& x, const BatchSizes& batch_sizes, const Maybe& h0, const List& weights, bool keep) {
   return gru_forward_with(layer_of("gru", 3, x, batch_sizes, weights), h0, std::nullopt, keep);
 }
-auto gru_variant_forward_arrays(const F32& x, const Sizes1& batch_sizes, const Maybe& h0, const List& weights,
+auto gru_variant_forward_arrays(const F32& x, const BatchSizes& batch_sizes, const Maybe& h0, const List& weights,
                                 const List& masks, bool reset_after, bool keep) {
   const Layer layer = layer_of("gru_variant", 3, x, batch_sizes, weights);
   return gru_forward_with(layer, h0, gru_options(masks, reset_after, layer.op), keep);
 }
 // kept becomes gradients. Returns (dh0, dx, [weights]); of the latter what is wanted.
-auto gru_backward_arrays(const F32& x, const Sizes1& batch_sizes, const Maybe& h0, const List& weights, const F32& y,
-                         Arrays& kept, const Maybe& dy, const Maybe& dh, bool want_x, const std::vector<bool>& wanted) {
+auto gru_backward_arrays(const F32& x, const BatchSizes& batch_sizes, const Maybe& h0, const List& weights,
+                         const F32& y, Arrays& kept, const Maybe& dy, const Maybe& dh, bool want_x,
+                         const std::vector<bool>& wanted) {
   const Layer layer = layer_of("gru_backward", 3, x, batch_sizes, weights, want_x);
   return gru_backward_with(layer, h0, std::nullopt, y, kept, dy, dh, want_x, wanted);
 }
-auto gru_variant_backward_arrays(const F32& x, const Sizes1& batch_sizes, const Maybe& h0, const List& weights,
+auto gru_variant_backward_arrays(const F32& x, const BatchSizes& batch_sizes, const Maybe& h0, const List& weights,
                                  const List& masks, bool reset_after, const F32& y, Arrays& kept, const Maybe& dy,
                                  const Maybe& dh, bool want_x, const std::vector<bool>& wanted) {
   const Layer layer = layer_of("gru_variant_backward", 3, x, batch_sizes, weights, want_x);
@@ -227,7 +204,7 @@ auto gru_variant_backward_arrays(const F32& x, const Sizes1& batch_sizes, const 
 
 // extras: weight_hr, weight_peephole, weight_norm_ih, weight_norm_hh, weight_norm_c, bias_norm_c of each direction;
 // masks: zoneout of c, of h, recurrent dropout.
-LstmVariantLayer variant_of(const char* op, const F32& x, const Sizes1& batch_sizes, const List& weights,
+LstmVariantLayer variant_of(const char* op, const F32& x, const BatchSizes& batch_sizes, const List& weights,
                             const List& list, const List& masks, bool coupled, float clip, bool reads_ih = true) {
   require(list.size() % 6 == 0 && masks.size() == 3, op, "expected six more weights, three masks");
   std::vector<LstmExtras> extras;
@@ -243,9 +220,10 @@ LstmVariantLayer variant_of(const char* op, const F32& x, const Sizes1& batch_si
 }
 
 // Returns (y, h_n, c_n, kept).
-std::tuple<F32, F32, F32, Arrays> lstm_variant_forward_arrays(const F32& x, const Sizes1& batch_sizes, const Maybe& h0,
-                                                              const Maybe& c0, const List& weights, const List& extras,
-                                                              const List& masks, bool coupled, float clip, bool keep) {
+std::tuple<F32, F32, F32, Arrays> lstm_variant_forward_arrays(const F32& x, const BatchSizes& batch_sizes,
+                                                              const Maybe& h0, const Maybe& c0, const List& weights,
+                                                              const List& extras, const List& masks, bool coupled,
+                                                              float clip, bool keep) {
   const LstmVariantLayer v = variant_of("lstm_variant", x, batch_sizes, weights, extras, masks, coupled, clip);
   const Layer& layer = v.layer;
   const Floats first_h = dense(h0, layer.op, "h0"), first_c = dense(c0, layer.op, "c0");
@@ -254,16 +232,16 @@ std::tuple<F32, F32, F32, Arrays> lstm_variant_forward_arrays(const F32& x, cons
   Arrays arrays = keep_arrays(keep, layer.directions(), v.kept_shapes(true));
   const Kept kept = outputs(arrays, layer.op);
   const Output to = output(y), last_h = output(h_n), last_c = output(c_n);
-  run([&](Steps& steps) { lstm_variant_forward(steps, v, first_h, first_c, to, last_h, last_c, kept); });
+  run_op([&](Steps& steps) { lstm_variant_forward(steps, v, first_h, first_c, to, last_h, last_c, kept); });
   return {y, h_n, c_n, arrays};
 }
 
 // kept becomes gradients. Returns (dh0, dc0, dx, [weights], [gradient of weight_hr or None, of the peepholes and norms
 // one after the other] of each direction).
 std::tuple<F32, F32, Maybe, List, std::vector<std::pair<Maybe, F32>>> lstm_variant_backward_arrays(
-    const F32& x, const Sizes1& batch_sizes, const Maybe& h0, const Maybe& c0, const List& weights, const List& extras,
-    const List& masks, bool coupled, float clip, const F32& y, Arrays& arrays, const Maybe& dy, const Maybe& dh,
-    const Maybe& dc, bool want_x, const std::vector<bool>& wanted) {
+    const F32& x, const BatchSizes& batch_sizes, const Maybe& h0, const Maybe& c0, const List& weights,
+    const List& extras, const List& masks, bool coupled, float clip, const F32& y, Arrays& arrays, const Maybe& dy,
+    const Maybe& dh, const Maybe& dc, bool want_x, const std::vector<bool>& wanted) {
   const LstmVariantLayer v =
       variant_of("lstm_variant_backward", x, batch_sizes, weights, extras, masks, coupled, clip, want_x);
   const Layer& layer = v.layer;
@@ -280,7 +258,7 @@ std::tuple<F32, F32, Maybe, List, std::vector<std::pair<Maybe, F32>>> lstm_varia
   const Floats first_h = dense(h0, op, "h0"), first_c = dense(c0, op, "c0"), from = dense(y, op, "y");
   const Floats of_y = dense(dy, op, "dy"), of_h = dense(dh, op, "dh"), of_c = dense(dc, op, "dc");
   const Output of_h0 = output(dh0), of_c0 = output(dc0);
-  run([&](Steps& steps) {
+  run_op([&](Steps& steps) {
     lstm_variant_backward(steps, v, first_h, first_c, from, kept, of_y, of_h, of_c, of_h0, of_c0, gradients.views, d_hr,
                           d_sums);
   });

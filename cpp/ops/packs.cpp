@@ -22,7 +22,7 @@ struct Kept {
 struct Packs {
   std::mutex mutex;
   std::map<const void*, std::map<PackKey, Kept>> of;  // owner -> packs
-  std::atomic<void (*)(const void*)> watch{nullptr};
+  std::atomic<void (*)(void*)> watch{nullptr};
 };
 
 // Never destroyed: owners may outlive the interpreter's modules.
@@ -74,7 +74,7 @@ void PackPlace::keep(Pack pack) {
   if (const auto watch = p.watch.load(); added && watch) watch(owner_);  // not under the lock: it may wait for others
 }
 
-void watch_owners(void (*watch)(const void* owner)) { packs().watch = watch; }
+void watch_owners(void (*watch)(void* owner)) { packs().watch = watch; }
 
 void forget_packs(const void* owner) {
   Packs& p = packs();

@@ -28,7 +28,7 @@ class PackPlace {
   void keep(Pack pack);  // in place of an older one under that key
 
  private:
-  const void* owner_;
+  void* owner_;
   PackKey key_;
   Digest digest_;
 };
@@ -47,7 +47,7 @@ Pack packed_together(const Weight& weight, std::initializer_list<const Floats*> 
 }
 
 // watch(owner) is called where an owner is first given a pack; whoever made the owner tells when it dies.
-void watch_owners(void (*watch)(const void* owner));
+void watch_owners(void (*watch)(void* owner));
 void forget_packs(const void* owner);
 
 // Locks the packs around a fork, so that no other thread holds them at that moment; called once at import, after

@@ -28,7 +28,7 @@ using Output = View<float>;
 // Floats that are likely to come again unchanged, dense in memory, and whose memory they are: a name for it, not to be
 // looked into; null: nobody's, so that nothing is kept for them.
 struct Weight : Floats {
-  const void* owner = nullptr;
+  void* owner = nullptr;
 };
 
 }  // namespace fastnn

@@ -7,6 +7,13 @@ import typing
 import numpy
 import numpy.typing
 
+class _KeptSteps:
+    def __init__(self, calls: typing.Any) -> None: ...
+    def prepare(self) -> None: ...
+    def run(self) -> None: ...
+    @property
+    def result(self) -> typing.Any: ...
+
 class RecurrentStream:
     def __init__(
         self,

@@ -40,6 +40,10 @@ struct Layer {
   bool dense() const { return rows() == t * n; }
   Sizes rows_shape(int64_t columns) const;  // (T, N, columns), or (rows, columns)
   Sizes state_shape(int64_t columns) const { return {directions(), n, columns}; }
+  // Of the weight at that place in the list of a direction.
+  Sizes weight_shape(size_t place) const {
+    return place < 2 ? Sizes{width(), place == 0 ? inputs : p} : Sizes{width()};
+  }
   // Of gates and one state of every row: what most cells keep of a direction.
   std::vector<Sizes> kept_shapes() const { return {{rows(), width()}, {rows(), h}}; }
 
