@@ -19,7 +19,4 @@ inline const void* owner_of(const py::array& array) {
 inline Weight weight_view(const F32& a) { return {view(a), owner_of(a)}; }
 inline Weight weight_view(const std::optional<F32>& a) { return a ? weight_view(*a) : Weight(); }
 
-// To be called once at import: packs are forgotten when the array dies that owns their weights.
-void watch_arrays();
-
 }  // namespace fastnn
