@@ -25,7 +25,4 @@ inline Weight dense_weight(const std::optional<F32>& a, const char* op, const ch
   return weight_view(*a);
 }
 
-// To be called once at import: packs are forgotten when the array dies that owns their weights.
-void watch_arrays();
-
 }  // namespace fastnn

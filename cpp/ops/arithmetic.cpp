@@ -3,29 +3,36 @@
 namespace fastnn {
 namespace {
 
+// Of single numbers: steps of 0.
+struct Operands {
+  int64_t size, x_step, y_step;
+  const float *x, *y;
+  float* z;
+};
+
 template <class Function>
-void each(const Floats& x, const Floats& y, const Output& z, Function function) {
-  const int64_t size = z.size();
-  if (x.axes && y.axes)
-    for (int64_t i = 0; i < size; ++i) z.data[i] = function(x.data[i], y.data[i]);
-  else if (x.axes)
-    for (int64_t i = 0; i < size; ++i) z.data[i] = function(x.data[i], *y.data);
+void each(const Operands& o, Function function) {
+  if (o.x_step && o.y_step)
+    for (int64_t i = 0; i < o.size; ++i) o.z[i] = function(o.x[i], o.y[i]);
+  else if (o.x_step)
+    for (int64_t i = 0; i < o.size; ++i) o.z[i] = function(o.x[i], *o.y);
   else
-    for (int64_t i = 0; i < size; ++i) z.data[i] = function(*x.data, y.data[i]);
+    for (int64_t i = 0; i < o.size; ++i) o.z[i] = function(*o.x, o.y[i]);
 }
 
 }  // namespace
 
 void arithmetic(Steps& steps, char sign, const Floats& x, const Floats& y, const Output& z) {
-  steps.call([=] {
+  const Operands o{z.size(), x.axes, y.axes, x.data, y.data, z.data};
+  steps.call([sign, o] {
     if (sign == '+')
-      each(x, y, z, [](float a, float b) { return a + b; });
+      each(o, [](float a, float b) { return a + b; });
     else if (sign == '-')
-      each(x, y, z, [](float a, float b) { return a - b; });
+      each(o, [](float a, float b) { return a - b; });
     else if (sign == '*')
-      each(x, y, z, [](float a, float b) { return a * b; });
+      each(o, [](float a, float b) { return a * b; });
     else
-      each(x, y, z, [](float a, float b) { return a / b; });
+      each(o, [](float a, float b) { return a / b; });
   });
 }
 
