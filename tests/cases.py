@@ -1,4 +1,5 @@
-"""A small call of every op, for the tests of what must hold for all of them."""
+"""A small call of every op, for the tests of what must hold for all of them; test_op_records.py sees that none is
+missing."""
 
 from __future__ import annotations
 
@@ -15,16 +16,14 @@ from fastnn import ops
 
 @dataclass(frozen=True)
 class Case:
-    """op(*arrays, **options); a shape stands for normal floats of that shape, Indices for integers."""
+    """op(*arrays, **options); a shape stands for normal floats of that shape, Indices for integers, Positive."""
 
     op: Callable[..., Any]
     inputs: tuple[Any, ...]
     options: dict[str, Any] = field(default_factory=dict)
 
     def arrays(self, rng: np.random.Generator) -> list[np.ndarray]:
-        return [
-            i.draw(rng) if isinstance(i, Indices) else rng.standard_normal(i).astype(np.float32) for i in self.inputs
-        ]
+        return [rng.standard_normal(i).astype(np.float32) if isinstance(i, tuple) else i.draw(rng) for i in self.inputs]
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,17 @@ class Indices:
         return rng.integers(self.first, self.below, self.shape)
 
 
+@dataclass(frozen=True)
+class Positive:
+    shape: tuple[int, ...]
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        return rng.uniform(0.5, 2, self.shape).astype(np.float32)
+
+
+EVEN = np.arange(12).reshape(3, 4) % 2 == 0
+
+
 def _batchnorm(x: Any, weight: Any, bias: Any) -> Any:
     return ops.batchnorm(x, None, None, weight, bias, training=True)
 
@@ -47,12 +57,20 @@ def _batchnorm_fixed(x: Any, weight: Any, bias: Any) -> Any:
 
 
 CASES = {
+    "abs": Case(ops.abs, ((3, 4),)),
     "adaptive_avgpool1d": Case(ops.adaptive_avgpool1d, ((2, 3, 7),), {"output_size": 3}),
     "adaptive_avgpool2d": Case(ops.adaptive_avgpool2d, ((2, 3, 7, 6),), {"output_size": (3, 2)}),
+    "add": Case(ops.add, ((3, 4), (4,))),
+    "amax": Case(lambda x: ops.max(x, axis=1), ((3, 4),)),
+    "amin": Case(lambda x: ops.min(x, axis=1), ((3, 4),)),
     "avgpool1d": Case(ops.avgpool1d, ((2, 3, 7),), {"kernel_size": 3, "stride": 2, "padding": 1}),
     "avgpool2d": Case(ops.avgpool2d, ((2, 3, 7, 6),), {"kernel_size": 3, "stride": 2, "padding": 1}),
     "batchnorm": Case(_batchnorm, ((4, 5, 3, 2), (5,), (5,))),
     "batchnorm_fixed": Case(_batchnorm_fixed, ((4, 5, 3), (5,), (5,))),
+    "broadcast_to": Case(ops.broadcast_to, ((3, 1),), {"shape": (3, 4)}),
+    "chunk": Case(ops.chunk, ((3, 4),), {"chunks": 2, "dim": 1}),
+    "clamp": Case(ops.clamp, ((3, 4),), {"min": -0.5, "max": 0.5}),
+    "concatenate": Case(lambda *parts: ops.concatenate(parts, 1), ((3, 4), (3, 2))),
     "conv1d": Case(ops.conv1d, ((2, 4, 9), (6, 2, 3), (6,)), {"padding": 1, "groups": 2}),
     "conv2d": Case(ops.conv2d, ((2, 3, 7, 6), (5, 3, 3, 3), (5,)), {"padding": 1, "stride": 2}),
     "conv2d_depthwise": Case(ops.conv2d, ((2, 3, 7, 6), (3, 1, 3, 3), (3,)), {"padding": 1, "groups": 3}),
@@ -84,7 +102,11 @@ CASES = {
     "ctc_loss_joined": Case(
         ops.ctc_loss, ((9, 3, 7), Indices((9,), 6), Indices((3,), 10, 7), Indices((3,), 4, 3)), {"blank": 6}
     ),
+    "div": Case(ops.div, ((3, 4), Positive((4,)))),
     "embedding": Case(ops.embedding, (Indices((2, 3), 5), (5, 4))),
+    "exp": Case(ops.exp, ((3, 4),)),
+    "flatten": Case(ops.flatten, ((3, 4, 2),), {"start_dim": 1}),
+    "flip": Case(ops.flip, ((3, 4),), {"dims": 1}),
     "gelu": Case(ops.gelu, ((2, 3, 5, 4),)),
     "gru": Case(ops.gru, ((5, 3, 4), (1, 3, 6), (18, 4), (18, 6), (18,), (18,))),
     "gru_cell": Case(ops.gru_cell, ((3, 4), (3, 6), (18, 4), (18, 6), (18,), (18,))),
@@ -93,7 +115,10 @@ CASES = {
         ((5, 3, 4), (1, 3, 6), (18, 4), (18, 6), (18,), (18,)),
         {"reset_after": False, "zoneout": 0.25},
     ),
+    "index": Case(lambda x: ops.index(x, (slice(None), [1, 1, 3])), ((3, 4),)),
+    "leaky_relu": Case(ops.leaky_relu, ((3, 4),), {"negative_slope": 0.1}),
     "linear": Case(ops.linear, ((5, 7), (4, 7), (4,))),
+    "log": Case(ops.log, (Positive((3, 4)),)),
     "log_softmax": Case(ops.log_softmax, ((2, 3, 5, 4),), {"dim": 1}),
     "lstm": Case(ops.lstm, ((5, 3, 4), (1, 3, 6), (1, 3, 6), (24, 4), (24, 6), (24,), (24,))),
     "lstm_both_ways": Case(
@@ -107,21 +132,58 @@ CASES = {
         {"cell_clip": 0.8, "zoneout_c": 0.25},
     ),
     "matmul": Case(ops.matmul, ((3, 1, 4, 5), (2, 5, 6))),
+    "max_at": Case(lambda x: ops.max(x, 1)[0], ((3, 4),)),
+    "maximum": Case(ops.maximum, ((3, 4), (3, 4))),
     "maxpool1d": Case(ops.maxpool1d, ((2, 3, 7),), {"kernel_size": 3, "stride": 2, "padding": 1, "dilation": 2}),
     "maxpool2d": Case(ops.maxpool2d, ((2, 3, 7, 6),), {"kernel_size": 3, "stride": 2, "padding": 1}),
     "maxpool2d_many_taps": Case(ops.maxpool2d, ((1, 2, 18, 17),), {"kernel_size": (17, 16), "stride": 1}),
     "mean": Case(ops.mean, ((3, 4, 5),), {"axis": 1}),
+    "min_at": Case(lambda x: ops.min(x, 1)[0], ((3, 4),)),
+    "minimum": Case(ops.minimum, ((3, 4), (3, 4))),
     "mse_loss": Case(ops.mse_loss, ((4, 6), (4, 6))),
     "mul": Case(ops.mul, ((3, 4), (4,))),
+    "neg": Case(ops.neg, ((3, 4),)),
+    "pad": Case(ops.pad, ((3, 4),), {"pad": (1, 2), "value": 0.5}),
+    "permute": Case(ops.permute, ((3, 4, 2),), {"dims": (0, 2, 1)}),
+    "pow": Case(lambda x: ops.pow(x, 2), ((3, 4),)),
+    "put_rows": Case(lambda x: ops.put_rows(x, [2, 0], 4), ((2, 3),)),
     "relu": Case(ops.relu, ((2, 3, 5, 4),)),
+    "repeat": Case(ops.repeat, ((3, 4),), {"sizes": (1, 2)}),
+    "reshape": Case(ops.reshape, ((3, 4),), {"shape": (3, 2, -1)}),
     "rnn": Case(ops.rnn, ((5, 3, 4), (1, 3, 6), (6, 4), (6, 6), (6,), (6,))),
     "rnn_cell": Case(ops.rnn_cell, ((3, 4), (3, 6), (6, 4), (6, 6), (6,), (6,))),
     "sigmoid": Case(ops.sigmoid, ((6, 7),)),
+    "silu": Case(ops.silu, ((3, 4),)),
     "softmax": Case(ops.softmax, ((6, 10),), {"dim": -1}),
+    "split": Case(ops.split, ((3, 4),), {"split_size": (1, 3), "dim": 1}),
+    "sqrt": Case(ops.sqrt, (Positive((3, 4)),)),
+    "squeeze": Case(ops.squeeze, ((3, 1, 4),), {"dim": 1}),
+    "stack": Case(lambda *parts: ops.stack(parts, 1), ((3, 4), (3, 4))),
+    "std": Case(ops.std, ((3, 4),), {"axis": 1}),
+    "sub": Case(ops.sub, ((3, 4), (4,))),
     "sum": Case(ops.sum, ((3, 4, 5, 6),), {"axis": (0, 2)}),
+    "take_rows": Case(lambda x: ops.take_rows(x, [2, 0]), ((3, 4),)),
     "tanh": Case(ops.tanh, ((6, 7),)),
+    "transpose": Case(ops.transpose, ((3, 4, 2),), {"dim0": 1, "dim1": 2}),
+    "unbind": Case(ops.unbind, ((3, 4),), {"dim": 1}),
+    "unsqueeze": Case(ops.unsqueeze, ((3, 4),), {"dim": 1}),
     "var": Case(ops.var, ((3, 4, 5),), {"axis": 2}),
+    "where": Case(lambda x, y: ops.where(EVEN, x, y), ((3, 4), (3, 4))),
 }
+
+# Without a gradient in any case.
+LOOKS = {
+    "argmax": Case(ops.argmax, ((3, 4),), {"dim": 1}),
+    "argmin": Case(ops.argmin, ((3, 4),), {"dim": 1, "keepdim": True}),
+    "crf_decode": Case(ops.crf_decode, ((6, 4, 5), (5, 5), (5,), (5,), Indices((4,), 7, 1))),
+    "crf_lengths": Case(ops.crf_lengths, (Indices((4, 3), 2, 1),)),
+    "ctc_beam_decode": Case(ops.ctc_beam_decode, ((4, 2, 3), Indices((2,), 5)), {"beam_width": 3, "top": 2}),
+    "ctc_greedy_decode": Case(ops.ctc_greedy_decode, ((4, 2, 3), Indices((2,), 5))),
+    "packing": Case(ops.packing, (Indices((4,), 6, 1),), {"steps": 6}),
+}
+
+# Other numbers at every call.
+RANDOM = {"dropout": Case(ops.dropout, ((3, 4),))}
 
 
 def is_float(array: Any) -> bool:

@@ -125,4 +125,4 @@ def pad(x: Any, pad: Sequence[int], mode: str = "constant", value: float = 0.0) 
     if mode != "constant":
         raise ValueError(f"pad: mode is {mode!r}, expected 'constant'")
     number = value if type(value) in (int, float) else np.asarray(value).item()
-    return (x,), {"pad": tuple([int(n) for n in pad]), "value": number}
+    return (x,), {"pad": tuple(map(int, pad)), "value": number}

@@ -213,6 +213,8 @@ def _mask_shape(mask: Shape, *, batch_first: bool) -> Shape:
 
 
 def _mask_run(mask: npt.NDArray[Any], *, need: Sequence[bool], batch_first: bool) -> tuple[IntArray, None]:
+    if mask.ndim != 2:
+        raise ValueError("crf_lengths: mask is no matrix")
     steps = (mask.T if batch_first else mask) != 0
     if np.any(steps[1:] & ~steps[:-1]):
         raise ValueError("CRF: mask has a step that counts after one that does not")

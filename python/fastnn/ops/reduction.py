@@ -80,13 +80,12 @@ NOT_GIVEN: Any = _NotGiven()
 def axis_and_keep(op: str, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> Attributes:
     """The axes and whether they are kept, from torch's or NumPy's names for them."""
     if axis is NOT_GIVEN:
-        axis = dim if dim != () else None  # torch takes () for all
+        axis = dim if dim is None or dim != () else None  # torch takes () for all
     elif dim is not None:
         raise TypeError(f"{op}: dim={dim} and axis={axis} are given, expected one of them")
-    if isinstance(axis, (tuple, list)):
-        axis = tuple([integer(a, op, "axis") for a in axis])
-    elif axis is not None:
-        axis = integer(axis, op, "axis")
+    if axis is not None and type(axis) is not int:
+        several = isinstance(axis, (tuple, list))
+        axis = tuple([integer(a, op, "axis") for a in axis]) if several else integer(axis, op, "axis")
     return {"axis": axis, "keepdims": bool(keepdim or keepdims)}
 
 
@@ -174,9 +173,9 @@ def _spread(
         correction = 1 if axis is NOT_GIVEN else 0
     if isinstance(correction, bool) or not isinstance(correction, (int, float, np.number)):
         raise TypeError(f"{name}: correction is {correction!r}, expected a number; True and False are 1 and 0")
-    plain = correction.item() if isinstance(correction, np.number) else correction
     attributes = axis_and_keep(name, dim, keepdim, axis, keepdims)
-    return (as_float32(x, name, "x"),), {**attributes, "correction": plain}
+    attributes["correction"] = correction.item() if isinstance(correction, np.number) else correction
+    return (as_float32(x, name, "x"),), attributes
 
 
 @op(shape=partial(reduced, "var"), run=_spread_run("var", root=False))

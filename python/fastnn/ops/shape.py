@@ -64,7 +64,7 @@ def reshape(x: Any, shape: Any) -> Normal:
     >>> fnn.ops.reshape(np.zeros((2, 3, 4)), (2, -1)).shape
     (2, 12)
     """
-    sizes = tuple([int(n) for n in shape]) if isinstance(shape, (tuple, list)) else (int(shape),)
+    sizes = tuple(map(int, shape)) if isinstance(shape, (tuple, list)) else (int(shape),)
     return (as_numbers(x, "reshape", "x"),), {"shape": sizes}
 
 
@@ -216,4 +216,4 @@ def broadcast_to(x: Any, shape: Sequence[int]) -> Normal:
     >>> fnn.ops.broadcast_to(np.zeros((2, 1)), (4, -1, 3)).shape
     (4, 2, 3)
     """
-    return (as_numbers(x, "broadcast_to", "x"),), {"shape": tuple([int(n) for n in shape])}
+    return (as_numbers(x, "broadcast_to", "x"),), {"shape": tuple(map(int, shape))}
