@@ -81,6 +81,7 @@ MODELS = {
     ),
     "one sequence": (lambda: nn.RNN(3, 4), draw((5, 3))),
     "function": (lambda: lambda x, y: (F.relu(x @ y), F.softmax(x - 1, dim=0), 2 / (abs(y) + 1)), draw((3, 4), (4, 2))),
+    "transposed ids": (lambda: (lambda table: lambda n: table(n.T))(nn.Embedding(7, 3)), ids(2, 5)),
     "returns its input": (lambda: lambda x: (x, x.view(6)), draw((2, 3))),
 }
 
