@@ -15,7 +15,19 @@ from fastnn.graph.receptive import Fields, fields_of, text
 
 # Ops whose results are views of x, which take no memory, as attributes say; of the others every output is an array.
 VIEWS = frozenset(
-    ("broadcast_to", "chunk", "flatten", "permute", "reshape", "split", "squeeze", "transpose", "unbind", "unsqueeze")
+    (
+        "broadcast_to",
+        "chunk",
+        "flatten",
+        "flip",
+        "permute",
+        "reshape",
+        "split",
+        "squeeze",
+        "transpose",
+        "unbind",
+        "unsqueeze",
+    )
 )
 
 
