@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bindings/steps.h"
 #include "ops/steps.h"
 #include "ops/view.h"
 #include "runtime/isa.h"
