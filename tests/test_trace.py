@@ -81,6 +81,7 @@ MODELS = {
     ),
     "one sequence": (lambda: nn.RNN(3, 4), draw((5, 3))),
     "function": (lambda: lambda x, y: (F.relu(x @ y), F.softmax(x - 1, dim=0), 2 / (abs(y) + 1)), draw((3, 4), (4, 2))),
+    "transposed ids": (lambda: (lambda table: lambda n: table(n.T))(nn.Embedding(7, 3)), ids(2, 5)),
     "returns its input": (lambda: lambda x: (x, x.view(6)), draw((2, 3))),
 }
 
@@ -219,6 +220,47 @@ def test_what_is_constant_is_kept(rng):
     np.testing.assert_array_equal(fnn.trace(lambda t: t + x, x)(x * 2), x * 3)  # x is a constant there, too
 
 
+def test_constants_that_are_tensors(rng):
+    shift, trained = fnn.Tensor([1.0, 2.0, 3.0]), fnn.Tensor([1.0, 1.0, 1.0], requires_grad=True)
+    x = rng.standard_normal((2, 3)).astype(np.float32)
+    graph = fnn.trace(lambda t: (t + shift) * trained + fnn.Tensor([0.5, 0.5, 0.5]), x.shape)
+    assert graph.free == {(0, 0)}
+    before = graph(x).numpy()
+    shift.data[:] = 9
+    np.testing.assert_array_equal(graph(x).numpy(), before)
+    trained.data[:] = 0
+    np.testing.assert_array_equal(graph(x).numpy(), np.full((2, 3), 0.5))
+    count = np.array(2.0, np.float32)
+
+    def function(t):
+        t = t * count
+        count[...] = 5
+        return t * count
+
+    graph = fnn.trace(function, x)
+    count[...] = 7
+    np.testing.assert_array_equal(graph(x), x * np.float32(2) * np.float32(5))
+
+
+def test_what_a_model_keeps_between_calls_is_left(rng):
+    class Stateful(nn.Module):
+        def __init__(self):
+            self.cell, self.state, self.calls = nn.GRUCell(3, 4), None, 0
+
+        def forward(self, x):
+            self.state, self.calls = self.cell(x, self.state), self.calls + 1
+            return self.state
+
+    model = Stateful()
+    x = rng.standard_normal((2, 3)).astype(np.float32)
+    first = model(x)
+    graph = fnn.trace(model, x)
+    assert model.state is first
+    assert model.calls == 1
+    same(graph(x), model(x))
+    same(graph(x), graph(x))
+
+
 def test_ops_on_constants_are_computed():
     """Also where nothing else is: NumPy may go on with what they give."""
     graph = fnn.trace(lambda x: x * float(np.sum(fnn.ops.exp([0.0, 0.0]))), (2,))
@@ -320,6 +362,9 @@ class Leaving:
         x.sum().backward()  # here
         return x
 
+    def number_of_an_op(self, x):
+        return fnn.ops.leaky_relu(x, x[0])  # here
+
     def formatted(self, x):
         return x * float(f"{x.sum():.3f}")  # here
 
@@ -386,6 +431,25 @@ def test_a_branch_on_a_size_is_not_free():
     assert graph.free == {(0, 1)}
     with pytest.raises(ValueError, match=r"input 0 has shape \(7, 3\), traced with \(1, 3\*\)"):
         graph(np.ones((7, 3)))
+
+
+def test_sizes_that_may_differ_but_not_at_once():
+    def function(x):
+        return x * 2 if x.shape[0] > 3 and x.shape[1] > 3 else x * 3
+
+    graph = fnn.trace(function, (2, 3))
+    assert graph.free == {(0, 0)}
+    np.testing.assert_array_equal(graph(np.ones((5, 3))), np.full((5, 3), 3))
+
+
+def test_integers_where_an_op_wants_floats(rng):
+    def function(n, x):
+        return n.transpose(0, 1) * 0.5 * x + np.exp(n.transpose(0, 1))
+
+    n, x = rng.integers(0, 3, (3, 2)), rng.standard_normal((2, 3)).astype(np.float32)
+    graph = fnn.trace(function, n, x)
+    graph.verify()
+    same(graph(n, x), function(fnn.tensor.wrapped(n), fnn.Tensor(x)))
 
 
 def test_inputs_that_do_not_fit(rng):

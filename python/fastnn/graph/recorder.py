@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,11 +14,11 @@ import numpy.typing as npt
 
 from fastnn.graph.graph import Call, Ref, Value, Visit, mapped
 from fastnn.ops.op import Op, recording
-from fastnn.tensor import Tensor, computed, wrapped
+from fastnn.tensor import Parameter, Tensor, computed, wrapped
 
 Array = npt.NDArray[Any]
 
-_NOT_THE_USERS = (str(Path(__file__).parents[1]), str(Path(np.__file__).parent), copy.__file__)
+_NOT_THE_USERS = (*[str(Path(file).parent) + os.sep for file in (Path(__file__).parent, np.__file__)], copy.__file__)
 
 
 class TraceError(RuntimeError):
@@ -108,12 +109,8 @@ class Recorder:
                     return number
         if id(_owner(array)) in self._owners:
             self.leave("a view by NumPy of a computed array")
-        if isinstance(given, Tensor):  # a Parameter of nobody
-            held: Any = given
-        else:
-            held = array if not any(array.strides) else array.copy()  # the user may write to it
-        number = self.new(held)
-        self.held[number] = held
+        number = self.new(_constant(given, array))
+        self.held[number] = self.shown[number]
         return number
 
     def _is_traced(self, part: Any) -> bool:
@@ -207,6 +204,14 @@ class Recorder:
             number = self.new(part)
             self.held[number] = part
         return Ref(number)
+
+
+def _constant(given: Any, array: Any) -> Any:
+    """A constant as a graph holds it: a copy, because the user may write to it, unless it is to be trained."""
+    if isinstance(given, Tensor) and (given.requires_grad or isinstance(given, Parameter)):
+        return given
+    copied = array if array.size > 1 and not any(array.strides) else array.copy()
+    return wrapped(copied) if isinstance(given, Tensor) else copied
 
 
 def shape_of(array: Any) -> Any:

@@ -82,8 +82,9 @@ def _alike(one: Graph, other: Graph) -> bool:
 
 
 def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor) or isinstance(b, Tensor):
-        return False
+    if isinstance(a, Tensor) or isinstance(b, Tensor):  # one that is trained is the same or another
+        plain = [isinstance(part, Tensor) and not part.requires_grad and type(part) is Tensor for part in (a, b)]
+        return all(plain) and _same(a._array, b._array)
     return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
 
 

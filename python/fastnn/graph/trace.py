@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,25 @@ def record(
     if hasattr(function, "named_modules"):
         recorder.enter(function, "")
     places = [recorder.new(x) for x in inputs]
-    with recording(recorder), no_grad():
+    with recording(recorder), no_grad(), _left_as_it_was(function):
         outputs = recorder.refs(function(*inputs))
     parts = recorder.calls, recorder.values, recorder.held, recorder.names, recorder.visits
     return Graph(places, outputs, *parts), recorder.shown
+
+
+@contextmanager
+def _left_as_it_was(function: Any) -> Iterator[None]:
+    """Modules of the user's that keep something from one call to the next get back what they had."""
+    modules = function.modules() if hasattr(function, "modules") else ()
+    kept = [(module, dict(vars(module))) for module in modules if type(module).__module__.partition(".")[0] != "fastnn"]
+    try:
+        yield
+    finally:
+        for module, attributes in kept:
+            now = vars(module)
+            if now.keys() != attributes.keys() or any([now[name] is not value for name, value in attributes.items()]):
+                now.clear()
+                now.update(attributes)
 
 
 def _is_shape(value: Any) -> bool:

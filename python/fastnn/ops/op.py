@@ -239,6 +239,8 @@ class Op(Generic[P]):
         """The call, handed to the recorder."""
         plain: Any = [value._array if isinstance(value, Tensor) else value for value in given]
         arrays, attributes = self.normalise(*plain, **options)
+        if any([isinstance(value, Tensor) for value in given[len(arrays) :]]):
+            mode.recorder.leave(f"{self.name}, which takes a number from a Tensor,")
         return mode.recorder.call(self, (given + [None] * len(arrays))[: len(arrays)], arrays, attributes)
 
     def shapes(self, shapes: Sequence[Shape | None], attributes: Attributes) -> tuple[Shape, ...]:
