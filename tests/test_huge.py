@@ -17,7 +17,11 @@ from fastnn import nn
 ERRORS = (TypeError, ValueError, MemoryError, IndexError)
 SIZES = [2**k + d for k in (31, 32, 47, 62, 63) for d in (-1, 0, 1)]
 SPARE = 1 << 29  # bytes of address space left
-READERS = {"mean", "sum", "var"}  # read any number of elements without taking memory: slow, as they should be
+# These read any number of elements without taking memory, and this one makes an array of each: slow, as they should be.
+READERS = {"amax", "amin", "mean", "std", "sum", "var"}
+MANY = {"unbind"}
+# Give views, or pick a few elements.
+TAKE_NOTHING = {"chunk", "flip", "index", "permute", "split", "squeeze", "transpose", "unsqueeze"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,7 +59,7 @@ def _huge(shape, dtype):
         return None
 
 
-@pytest.mark.parametrize("name", sorted(CASES.keys() - READERS))
+@pytest.mark.parametrize("name", sorted(CASES.keys() - READERS - MANY))
 def test_axes(rng, name):
     """Every axis of every array, alone and together with all other axes that had the same size."""
     case = CASES[name]
@@ -66,18 +70,19 @@ def test_axes(rng, name):
             for axis in range(array.ndim):
                 one = _huge((*array.shape[:axis], size, *array.shape[axis + 1 :]), array.dtype)
                 if one is not None:
-                    assert _refused(case.op, *arrays[:i], one, *arrays[i + 1 :], **case.options)
+                    refused = _refused(case.op, *arrays[:i], one, *arrays[i + 1 :], **case.options)
+                    assert refused or name in TAKE_NOTHING
                     tried += 1
                 everywhere = [
                     _huge(tuple(size if s == array.shape[axis] else s for s in a.shape), a.dtype) for a in arrays
                 ]
                 if all(e is not None for e in everywhere):
-                    assert _refused(case.op, *everywhere, **case.options)
+                    assert _refused(case.op, *everywhere, **case.options) or name in TAKE_NOTHING
                     tried += 1
     assert tried > 10
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", sorted(CASES.keys() - MANY))
 def test_empty_arrays_with_huge_axes(rng, name):
     """One axis is zero, the others as large as NumPy allows: no memory is needed, and no product may overflow."""
     case = CASES[name]

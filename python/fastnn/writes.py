@@ -193,6 +193,17 @@ class Recent:
 
 
 Watched = list[tuple[Array, bytes]]  # arrays that the user can reach, and their bits at forward
+_FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
+
+
+def watched(arrays: list[Array]) -> Watched | None:
+    """Arrays that the user can reach and a gradient may need, with their bits as they are now."""
+    found = []
+    for array in arrays:
+        dtype = array.dtype
+        if (dtype is _FLOAT32 or dtype is _INT64 or dtype in (_FLOAT32, _INT64)) and array.size:
+            found.append((array, digest(array)))  # others are converted, so copied
+    return found or None
 
 
 def changed(backward: Callable[..., Any], when: int, watched: Watched, recent: Recent) -> bool:

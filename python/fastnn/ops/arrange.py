@@ -26,7 +26,6 @@ def _repeat_shape(x: Shape, *, sizes: Shape) -> Shape:
 
 
 def _repeat_run(x: FloatArray, *, need: Need, sizes: Shape) -> Result:
-    _repeat_shape(x.shape, sizes=sizes)  # np.tile takes fewer sizes, with another meaning
     x_shape, copies = x.shape, tuple(range(0, 2 * len(sizes), 2))
     inner = (1,) * (len(sizes) - x.ndim) + x_shape
     each = tuple([n for pair in zip(sizes, inner, strict=True) for n in pair])  # times, then the axis itself

@@ -170,14 +170,14 @@ def _run(x: FloatArray, *arrays: Array, need: Sequence[bool], key: Sequence[Part
     return y, backward_picked
 
 
-def _places(array: Any) -> Array:
+def _places(x: Any, array: Any) -> Array:
     """An array of a key: integers or bool."""
     if type(array) is np.ndarray and array.dtype.kind in "iub":
         return array
     places = np.array(array) if type(array) is list else as_array(array, "index", "key")
     if places.dtype.kind not in "iub":
         if places.size or isinstance(array, np.ndarray):
-            raise IndexError(f"index: an array of the key has dtype {places.dtype}, expected integers or bool")
+            raise _misfit(np.shape(x), f"an array has dtype {places.dtype}, expected integers or bool")
         places = places.astype(np.int64)  # NumPy takes [] for float64
     return places
 
@@ -185,7 +185,7 @@ def _places(array: Any) -> Array:
 @op(shape=_shape, run=_run, outputs=kept, unread=("arrays",))
 def _index(x: Any, *arrays: Any, key: tuple[Part, ...]) -> Normal:
     """index, the arrays of the key apart from what is plain in it."""
-    return (as_numbers(x, "index", "x"), *[_places(array) for array in arrays]), {"key": key}
+    return (as_numbers(x, "index", "x"), *[_places(x, array) for array in arrays]), {"key": key}
 
 
 _BOUNDS = (int, type(None))
@@ -198,7 +198,7 @@ def _slice(part: slice) -> tuple[Any, ...]:
     return tuple([None if bound is None else operator.index(bound) for bound in bounds])
 
 
-def _parts(key: tuple[Any, ...]) -> tuple[list[Part], list[Any]]:
+def _parts(x: Any, key: tuple[Any, ...]) -> tuple[list[Part], list[Any]]:
     """What is plain in a key, and its arrays."""
     plain: list[Part] = []
     arrays = []
@@ -214,7 +214,7 @@ def _parts(key: tuple[Any, ...]) -> tuple[list[Part], list[Any]]:
         elif isinstance(part, (int, np.integer)):
             plain.append(int(part))
         else:
-            array = part if isinstance(part, (np.ndarray, Tensor)) else _places(part)
+            array = part if isinstance(part, (np.ndarray, Tensor)) else _places(x, part)
             plain.append("mask" if array.dtype == np.bool_ else "array")
             arrays.append(array)
     return plain, arrays
@@ -232,5 +232,5 @@ def index(x: Any, key: Any) -> Any:
     """
     if type(key) is int:
         return _index(x, key=(key,))
-    plain, arrays = _parts(key if isinstance(key, tuple) else (key,))
+    plain, arrays = _parts(x, key if isinstance(key, tuple) else (key,))
     return _index(x, *arrays, key=tuple(plain))

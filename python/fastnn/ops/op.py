@@ -30,9 +30,8 @@ Attributes = dict[str, Any]  # JSON: numbers, strings, bools, None, and tuples o
 Normal = tuple[Arrays, Attributes]
 Run = Callable[..., tuple[Any, Any]]  # (y, backward)
 
-REFUSALS = (IndexError, TypeError, ValueError)
+REFUSALS = (IndexError, OverflowError, TypeError, ValueError)
 _NO_MEMORY = frozenset((bool, float, int, list, str, tuple, type(None)))
-_FLOAT32, _INT64 = np.dtype(np.float32), np.dtype(np.int64)
 
 OPS: dict[str, Op[Any]] = {}  # every op of the package, by name
 
@@ -95,7 +94,7 @@ class Op(Generic[P]):
             be saved and ``backward`` may be None). ``backward(dy)`` (one dy per output, None where unused) returns one
             gradient per array, None where not wanted. What it holds counts as saved: where that is written before
             ``backward`` is called, it is not called; so it holds no array that it does not read. ``run`` itself raises
-            IndexError, TypeError or ValueError wherever ``shape`` does, which is asked only then: to say it well.
+            an error of REFUSALS wherever ``shape`` raises one, which is asked only then: to say it well.
         outputs: the dtype of the results, or a tuple of one dtype each, or a function of the arrays' dtypes (None for
             None) that gives it. Default "float32".
         unread: names of arguments that no gradient reads, so that arrays given for them need not be watched.
@@ -112,15 +111,14 @@ class Op(Generic[P]):
     ) -> None:
         functools.update_wrapper(self, normalise)
         self.name = normalise.__name__.lstrip("_")
-        self.normalise, self.shape, self.run = normalise, shape, run
-        self._outputs = outputs
+        self.normalise, self.shape, self.run, self._outputs = normalise, shape, run, outputs
         every = list(inspect.signature(normalise).parameters.values())
         self._parameters = [p for p in every if p.kind is p.POSITIONAL_OR_KEYWORD]
-        self._names = frozenset(p.name for p in self._parameters)
         self.arguments = [p.name for p in self._parameters]  # arrays first
+        self._names = frozenset(self.arguments)
         rest = any(p.kind is p.VAR_POSITIONAL and p.name in unread for p in every)
-        places = [i for i, p in enumerate(self._parameters) if p.name in unread]
-        self._unread = range(len(self._parameters), sys.maxsize) if rest else frozenset(places)
+        places = [i for i, name in enumerate(self.arguments) if name in unread]
+        self._unread = range(len(self.arguments), sys.maxsize) if rest else frozenset(places)
 
     def __repr__(self) -> str:
         return f"<op {self.name}{inspect.signature(self.normalise)}>"
@@ -160,7 +158,8 @@ class Op(Generic[P]):
             elif not isinstance(value, np.ndarray):
                 if type(value) in _NO_MEMORY or not (hasattr(value, "__array__") or isinstance(value, memoryview)):
                     continue
-                given[i] = as_array(value, self.name, self._name_of(i))
+                name = self.arguments[i] if i < len(self.arguments) else f"argument {i}"
+                given[i] = as_array(value, self.name, name)
             if i in self._unread:
                 continue
             if reached is None:
@@ -178,7 +177,7 @@ class Op(Generic[P]):
         if edges is None or backward is None:
             return tuple([computed(part, None, 0) for part in y]) if type(y) is tuple else computed(y, None, 0)
         several = type(y) is tuple
-        watched = _watched(reached, given) if reached else None
+        watched = writes.watched([given[i] for i in reached]) if reached else None
         node = Node(self.name, backward, edges, len(y) if several else 1, watched)
         outputs = [computed(part, node, i) for i, part in enumerate(y)] if several else [computed(y, node, 0)]
         if reached:
@@ -232,9 +231,6 @@ class Op(Generic[P]):
             placed.append(options.pop(p.name, p.default))
         return placed
 
-    def _name_of(self, i: int) -> str:
-        return self._parameters[i].name if i < len(self._parameters) else f"argument {i}"
-
     def _handed_on(self, given: list[Any], options: dict[str, Any]) -> Any:
         """The call, handed to the recorder."""
         plain: Any = [value._array if isinstance(value, Tensor) else value for value in given]
@@ -273,17 +269,6 @@ class Look(Op[P]):
 def blank(shape: Shape, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """An array of that shape that owns no memory: one element that all share, and that may not be written."""
     return np.broadcast_to(np.zeros((), dtype), shape)
-
-
-def _watched(places: list[int], given: Sequence[Any]) -> writes.Watched | None:
-    """The arguments at ``places``, which the user can reach and a gradient may need, and their bits."""
-    found = []
-    for i in places:
-        array = given[i]
-        dtype = array.dtype
-        if (dtype is _FLOAT32 or dtype is _INT64 or dtype in (_FLOAT32, _INT64)) and array.size:
-            found.append((array, writes.digest(array)))  # others are converted, so copied
-    return found or None
 
 
 def _mark_shared(outputs: list[Tensor], reached: list[int], given: Sequence[Any]) -> None:
