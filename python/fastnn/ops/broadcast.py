@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, is_channels_last
 
+_FLOAT32 = np.dtype(np.float32)
 _MAX = float(np.finfo(np.float32).max)
 _LARGE = 1 << 16  # elements; below, NumPy's own allocation is the cheaper one
 BLOCK = 1 << 18  # elements converted to float64 at a time, 2 MB
@@ -18,6 +19,8 @@ BLOCK = 1 << 18  # elements converted to float64 at a time, 2 MB
 
 def operand(x: Any, op: str, name: str) -> FloatArray:
     """``x`` as float32: an array, or a NumPy scalar for a Python number (which broadcasts at no cost)."""
+    if type(x) is np.ndarray and x.dtype is _FLOAT32 and x.flags.aligned:
+        return x
     if type(x) is float or type(x) is int:
         if -_MAX <= x <= _MAX or x != x:
             return np.float32(x)  # type: ignore[return-value]

@@ -86,9 +86,8 @@ class Op(Generic[P]):
         normalise: ``normalise(*arguments, **options)`` gives (arrays, attributes). Arguments that are arrays come first
             in its signature, and ``arrays[i]`` is argument i, None where it is None. It converts dtypes and checks
             arguments, but not shapes, and lays out no memory.
-        shape: ``shape(*shapes, **attributes)``, a shape per array and None for None, gives the shape of the result, or
-            a tuple of shapes (a list, where there may be none); raises the ValueError that explains. It allocates
-            nothing.
+        shape: ``shape(*shapes, **attributes)``, a shape per array and None for None, gives that of the result, or a
+            tuple of them (a list, where there may be none), or raises the error that explains. Allocates nothing.
         run: ``run(*arrays, need, **attributes)`` gives ``(y, backward)``, y an array or a tuple of arrays; ``need[i]``
             says whether the gradient of ``arrays[i]`` is wanted (nowhere when nothing is recorded: then nothing has to
             be saved and ``backward`` may be None). ``backward(dy)`` (one dy per output, None where unused) returns one
@@ -155,8 +154,10 @@ class Op(Generic[P]):
                     edges[i] = value if value._node is None else (value._node, value._index)
                     if not value._exposed:
                         continue
+            elif type(value) in _NO_MEMORY:
+                continue
             elif not isinstance(value, np.ndarray):
-                if type(value) in _NO_MEMORY or not (hasattr(value, "__array__") or isinstance(value, memoryview)):
+                if not hasattr(value, "__array__") and not isinstance(value, memoryview):
                     continue
                 name = self.arguments[i] if i < len(self.arguments) else f"argument {i}"
                 given[i] = as_array(value, self.name, name)
@@ -168,7 +169,7 @@ class Op(Generic[P]):
                 reached.append(i)
         arrays, attributes = self.normalise(*given, **options)
         if len(need) != len(arrays):
-            need = (need + [False] * len(arrays))[: len(arrays)]
+            need = [*need[: len(arrays)], *[False] * (len(arrays) - len(need))]
         try:  # compute, without the call
             y, backward = self.run(*arrays, need=need, **attributes)
         except REFUSALS:
