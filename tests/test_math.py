@@ -1,4 +1,4 @@
-"""The vector functions of cpp/kernels/math.h against float64, over bit patterns of every sign and exponent."""
+"""The vector functions of cpp/kernels/core/math.h against float64, over bit patterns of every sign and exponent."""
 
 import numpy as np
 import pytest

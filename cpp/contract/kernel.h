@@ -9,9 +9,9 @@
 // launches the kernel puts it into the args, so that no caller knows what is in there or when it is made.
 //
 // Weights in the order in which a kernel reads them (packed) are worth keeping from call to call. So packing is no
-// phase but a Packing of its own, named X_pack beside the kernel X: its block is made once per value of the weights
-// (ops/packs.h) and given to X as args.packed. gemm, whose b may be of one call only, packs it itself where there is
-// none.
+// phase but a Packing of its own, in the table beside the kernels that read its block: the block is made once per value
+// of the weights (ops/packs.h) and given to them as args.packed. gemm, whose b may be of one call only, packs it itself
+// where there is none.
 #pragma once
 #include <stdint.h>
 
