@@ -9,6 +9,7 @@ from check import check_op, rel_error
 
 import fastnn as fnn
 from fastnn import _core, ops
+from fastnn.runtime.settings import pinned_algorithm
 
 # name: (x shape, filters, padding); 3x3 filters
 CASES = {
@@ -30,7 +31,7 @@ LARGE, SMALL = "Winograd F(4x4, 3x3)", "Winograd F(2x2, 3x3)"
 
 
 def algorithms(x, k, padding):
-    return _core.conv2d_algorithms(x, (k, x[1], 3, 3), (1, 1), (padding,) * 4, (1, 1), 1)
+    return _core.conv2d_algorithms(x, (k, x[1], 3, 3), (1, 1), (padding,) * 4, (1, 1), 1, *pinned_algorithm().values())
 
 
 def channels_last(x):

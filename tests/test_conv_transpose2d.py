@@ -166,7 +166,7 @@ def test_layers(rng):
     )
     model = nn.Sequential(nn.ConvTranspose1d(3, 4, 4, stride=2, padding=1, bias=False), nn.ReLU())
     assert model(np.zeros((2, 3, 7))).shape == (2, 4, 14)
-    assert model.summary((3, 7)).splitlines()[1].split() == ["0", "(ConvTranspose1d)", "(1,", "4,", "14)", "48"]
+    assert model.summary((3, 7)).splitlines()[1].split()[:6] == ["0", "(ConvTranspose1d)", "(1,", "4,", "14)", "48"]
 
 
 def test_errors():

@@ -27,7 +27,8 @@ def module_of(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-PATHS = {module_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+RIVALS = ROOT / "tools" / "rivals"  # also a package of its own, in processes without fastnn, so relative inside
+PATHS = {module_of(path): path for path in sorted(ROOT.rglob("*.py")) if RIVALS not in path.parents}
 KNOWN = {*PATHS, "fastnn._core"}  # which imports nothing of the package
 
 

@@ -240,3 +240,17 @@ def test_one_no_grad_object_in_two_threads():
     leave.set()
     worker.join()
     assert fnn.is_grad_enabled()
+
+
+BORN_IN_A_RECURRENT_LAYER = """
+import numpy as np, fastnn as fnn
+fnn.set_num_threads(4)
+fnn.nn.LSTM(16, 64)(np.ones((8, 32, 16), np.float32))  # starts the threads, while subnormal numbers count as zero
+x = np.full((64, 4096), 1e-39, np.float32)
+y = fnn.ops.silu(x)
+assert y.min() == y.max() > 0, (y.min(), y.max())
+"""
+
+
+def test_threads_started_by_a_recurrent_layer_keep_subnormal_numbers():
+    subprocess.run([sys.executable, "-c", BORN_IN_A_RECURRENT_LAYER], check=True)

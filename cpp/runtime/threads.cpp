@@ -50,7 +50,7 @@ struct Team {
   const void* context;
   int64_t tasks;
   int64_t scratch_floats;
-  uint64_t mode;  // of floats, of the thread that asked: a member may have been born into another
+  uint64_t mode;                    // of floats, of the thread that asked: a member may have been born into another
   std::atomic<bool> failed{false};  // to get its scratch
 };
 
@@ -168,12 +168,8 @@ void run_steps(RunStep run, const void* context, int64_t steps, int64_t tasks) {
   parallel::run_team(threads, stepped_body, &team);
 }
 
-FlushSubnormals::FlushSubnormals() : mode_(float_mode()) {
-  set_float_mode(mode_ | kFlush);
-}
+FlushSubnormals::FlushSubnormals() : mode_(float_mode()) { set_float_mode(mode_ | kFlush); }
 
-FlushSubnormals::~FlushSubnormals() {
-  set_float_mode(mode_);
-}
+FlushSubnormals::~FlushSubnormals() { set_float_mode(mode_); }
 
 }  // namespace fastnn

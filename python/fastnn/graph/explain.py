@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -152,7 +151,7 @@ def seconds(run: Callable[[], Any], least: float = _SECONDS) -> float:
         start = time.perf_counter()
         run()
         times.append(time.perf_counter() - start)
-    return max(statistics.median(times), 1e-9)
+    return max(float(np.median(times)), 1e-9)
 
 
 def _array(value: Any) -> Any:
