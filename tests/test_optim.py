@@ -277,23 +277,38 @@ def test_errors(rng):
 
 
 def test_the_kernels_check_memory():
-    w, sgd = np.zeros(4, np.float32), (0, 4, 1.0, 0.0, 1.0, 0.0, False, False, True)
+    w, sgd = np.zeros(4, np.float32), (1.0, 0.0, 1.0, 0.0, False, False, True)
+    adam = (0.9, 0.1, 0.9, 0.1, 1.0, 1.0, 0.1, 0.0, False, False)
+
+    def step(weight, grad, states=(None,), rule="sgd", options=sgd, place=(0, 4)):
+        _core.optimizer_step(rule, weight, grad, list(states), [(*place, options)])
+
     frozen = w.copy()
     frozen.flags.writeable = False
     with pytest.raises(ValueError, match="weight is read-only"):
-        _core.sgd_step(frozen, w, None, [sgd])
+        step(frozen, w)
     with pytest.raises(ValueError, match=r"grad has shape \(3,\), expected \(4,\)"):
-        _core.sgd_step(w, w[:3], None, [sgd])
-    with pytest.raises(ValueError, match=r"buffer has shape \(4, 1\)"):
-        _core.sgd_step(w, w, np.zeros((4, 1), np.float32), [sgd])
+        step(w, w[:3])
+    with pytest.raises(ValueError, match=r"state 0 has shape \(4, 1\)"):
+        step(w, w, [np.zeros((4, 1), np.float32)])
     with pytest.raises(TypeError, match="grad must be C-contiguous"):
-        _core.sgd_step(w, np.zeros(8, np.float32)[::2], None, [sgd])
+        step(w, np.zeros(8, np.float32)[::2])
     with pytest.raises(TypeError):
-        _core.sgd_step(w, w.astype(np.float64), None, [sgd])
+        step(w, w.astype(np.float64))
     for begin, end in ((-1, 4), (0, 5), (3, 2), (-(2**63), 2**63 - 1)):
         with pytest.raises(ValueError, match=r"range .* of 4 weights"):
-            _core.sgd_step(w, w, None, [(begin, end, *sgd[2:])])
+            step(w, w, place=(begin, end))
         with pytest.raises(ValueError, match=r"range .* of 4 weights"):
-            _core.adam_step(w, w, w, w, [(begin, end, 0.9, 0.9, 1.0, 1.0, 0.1, 0.0, False, False)])
-    with pytest.raises(ValueError, match="v is read-only"):
-        _core.adam_step(w, w, w, frozen, [])
+            step(w, w, [w, w], "adam", adam, (begin, end))
+    with pytest.raises(ValueError, match="state 1 is read-only"):
+        step(w, w, [w, frozen], "adam", adam)
+    for states, options, wrong in (
+        ([w], adam, "1 states, expected 2"),
+        ([w, None], adam, "state 1 is missing"),
+        ([w, w], sgd, "7 options, expected 10"),
+    ):
+        with pytest.raises(ValueError, match=wrong):
+            step(w, w, states, "adam", options)
+    with pytest.raises(ValueError, match="there is no rule 'adan'"):
+        step(w, w, rule="adan")
+    assert not w.any()

@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
 
 #include <algorithm>
 #include <optional>
@@ -27,6 +28,7 @@ using I64 = py::array_t<int64_t, 0>;
 using U8 = py::array_t<uint8_t, 0>;
 using Maybe = std::optional<F32>;
 using Shape = std::vector<py::ssize_t>;
+using Numbers = py::typing::Tuple<double, py::ellipsis>;
 
 inline std::string shape_text(const Shape& shape) {
   std::string text = "(";
@@ -81,6 +83,13 @@ inline std::vector<int> memory_order(const py::array& a) {
 
 inline void require_contiguous(const py::array& a, const char* op, const char* name) {
   if (!is_c_contiguous(a)) throw py::type_error(std::string(op) + ": " + name + " must be C-contiguous and aligned");
+}
+
+// Options of a function, at less cost than a conversion by pybind11.
+inline std::vector<double> numbers(const Numbers& options) {
+  std::vector<double> values(options.size());
+  for (size_t i = 0; i < values.size(); ++i) values[i] = py::cast<double>(options[i]);
+  return values;
 }
 
 // Of that shape and C-contiguous.

@@ -10,21 +10,26 @@ namespace fastnn {
 namespace bound {
 namespace {
 
-F32 activation_forward(const std::string& name, const F32& x, float slope) {
+F32 activation_forward(const std::string& name, const F32& x, const Numbers& options) {
   const char* op = "activation_forward";
-  const Function function = function_named(name, false, op);
+  const ActivationKernels& f = activation_named(name, op);
   F32 y = empty_strided<float>(shape_of(x), require_dense(x, op, "x"));
-  call_op(fastnn::activation_forward, function, slope, flat(x), flat_output(y));
+  call_op(fastnn::activation_forward, f, numbers(options), flat(x), flat_output(y));
   return y;
 }
 
-F32 activation_backward(const std::string& name, const F32& saved, const F32& dy, float slope) {
+F32 activation_backward(const std::string& name, const F32& saved, const F32& dy, const Numbers& options) {
   const char* op = "activation_backward";
-  const Function function = function_named(name, true, op);
+  const ActivationKernels& f = activation_named(name, op);
   require_same_layout(saved, dy, op, "dy");
   F32 dx = empty_strided<float>(shape_of(saved), memory_order(saved));
-  call_op(fastnn::activation_backward, function, slope, flat(saved), flat(dy), flat_output(dx));
+  call_op(fastnn::activation_backward, f, numbers(options), flat(saved), flat(dy), flat_output(dx));
   return dx;
+}
+
+// Whether activation_backward is given y rather than x.
+bool activation_from_output(const std::string& name) {
+  return activation_named(name, "activation_from_output").from_output;
 }
 
 // A C-contiguous float32 array, or a number.
@@ -106,9 +111,10 @@ F32 softmax_backward(const F32& y, const F32& dy, bool log) {
 }  // namespace bound
 
 void bind_elementwise(py::module_& m) {
-  m.def("activation_forward", &bound::activation_forward, "function"_a, "x"_a.noconvert(), "slope"_a = 0.0f);
   m.def("activation_backward", &bound::activation_backward, "function"_a, "saved"_a.noconvert(), "dy"_a.noconvert(),
-        "slope"_a = 0.0f);
+        "options"_a = Numbers());
+  m.def("activation_forward", &bound::activation_forward, "function"_a, "x"_a.noconvert(), "options"_a = Numbers());
+  m.def("activation_from_output", &bound::activation_from_output, "function"_a);
   m.def("arithmetic", &bound::arithmetic, "sign"_a, "x"_a, "y"_a);
   m.def("broadcast_to", &bound::broadcast_to, "x"_a.noconvert(), "shape"_a);
   m.def("dropout", &bound::dropout, "x"_a.noconvert(), "key"_a, "threshold"_a, "factor"_a);

@@ -1,10 +1,10 @@
-// The losses and their decoders: crf, cross_entropy, ctc, mse_loss.
+// The losses and their decoders: crf, cross_entropy, ctc, those of one element.
 #include "arrays.h"
 #include "ops/crf.h"
 #include "ops/cross_entropy.h"
 #include "ops/ctc.h"
 #include "ops/ctc_beam.h"
-#include "ops/mse_loss.h"
+#include "ops/pointwise_loss.h"
 
 namespace fastnn {
 namespace bound {
@@ -98,14 +98,24 @@ Loss cross_entropy_probabilities(const F32& x, const F32& target, const Maybe& w
   return r.pair(each);
 }
 
-Loss mse_loss(const F32& x, const F32& target, double scale, bool each, bool gradient) {
-  const char* op = "mse_loss";
+// (loss, gradients of x and of target where wanted) of the function of that name. weight, pos_weight: of the size of x.
+std::tuple<F32, Maybe, Maybe> pointwise_loss(const std::string& name, const F32& x, const F32& target,
+                                             const Maybe& weight, const Maybe& pos_weight, const Numbers& options,
+                                             double scale, bool each, bool of_x, bool of_target) {
+  const char* op = name.c_str();
   require_contiguous(x, op, "x");
   require_fits(target, shape_of(x), op, "target");
-  LossArrays r(shape_of(x), shape_of(x), each, gradient);
-  call_op(fastnn::mse_loss, scale, flat(x), flat(target), output(r.total), each ? flat_output(r.losses) : Output(),
-          r.dx ? flat_output(*r.dx) : Output());
-  return r.pair(each);
+  if (weight) require_fits(*weight, shape_of(x), op, "weight");
+  if (pos_weight) require_fits(*pos_weight, shape_of(x), op, "pos_weight");
+  LossArrays r(shape_of(x), shape_of(x), each, of_x);
+  Maybe dtarget;
+  if (of_target) dtarget = empty(shape_of(x));
+  const auto flat_or_none = [](const Maybe& a) { return a ? flat(*a) : Floats(); };
+  const PointwiseLossArrays arrays{flat(x), flat(target), flat_or_none(weight), flat_or_none(pos_weight)};
+  const PointwiseLossResult result{output(r.total), each ? flat_output(r.losses) : Output(),
+                                   r.dx ? flat_output(*r.dx) : Output(), dtarget ? flat_output(*dtarget) : Output()};
+  call_op(fastnn::pointwise_loss, name, numbers(options), scale, arrays, result);
+  return {each ? r.losses : r.total, r.dx, dtarget};
 }
 
 void require_log_probs(const F32& x, const I64& frames, const char* op) {
@@ -181,7 +191,8 @@ void bind_loss(py::module_& m) {
   m.def("ctc_loss", &bound::ctc_loss, "log_probs"_a.noconvert(), "targets"_a.noconvert(), "starts"_a.noconvert(),
         "input_lengths"_a.noconvert(), "target_lengths"_a.noconvert(), "weights"_a.noconvert(), "blank"_a,
         "zero_infinity"_a, "gradient"_a);
-  m.def("mse_loss", &bound::mse_loss, "x"_a.noconvert(), "target"_a.noconvert(), "scale"_a, "each"_a, "gradient"_a);
+  m.def("pointwise_loss", &bound::pointwise_loss, "function"_a, "x"_a.noconvert(), "target"_a.noconvert(),
+        "weight"_a.noconvert(), "pos_weight"_a.noconvert(), "options"_a, "scale"_a, "each"_a, "of_x"_a, "of_target"_a);
 }
 
 }  // namespace fastnn

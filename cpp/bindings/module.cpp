@@ -93,29 +93,20 @@ Floats readable(const F32& a, py::ssize_t size, const char* op, const char* name
   return view(a);
 }
 
-// The fields of a range, in their order. A step is one call, so an interrupt never leaves half a step.
-using SgdTuple = std::tuple<int64_t, int64_t, double, double, double, double, bool, bool, bool>;
-using AdamTuple = std::tuple<int64_t, int64_t, double, double, double, double, double, double, bool, bool>;
-
-template <class Range, class Tuple>
-std::vector<Range> ranges_of(const std::vector<Tuple>& tuples) {
-  std::vector<Range> ranges;
-  for (const Tuple& t : tuples) ranges.push_back(std::apply([](const auto&... fields) { return Range{fields...}; }, t));
-  return ranges;
-}
-
-void sgd_step(F32 weight, const F32& grad, Maybe buffer, const std::vector<SgdTuple>& ranges) {
-  const char* op = "sgd_step";
+// A step is one call, so an interrupt never leaves half a step. Ranges: (begin, end, options of the rule).
+void optimizer_step(const std::string& rule, F32 weight, const F32& grad, std::vector<Maybe> states,
+                    const std::vector<std::tuple<int64_t, int64_t, Numbers>>& ranges) {
+  const char* op = rule.c_str();
   const py::ssize_t size = weight.size();
-  call_op(fastnn::sgd_step, ranges_of<SgdRange>(ranges), writable(weight, size, op, "weight"),
-          readable(grad, size, op, "grad"), buffer ? writable(*buffer, size, op, "buffer") : Output());
-}
-
-void adam_step(F32 weight, const F32& grad, F32 m, F32 v, const std::vector<AdamTuple>& ranges) {
-  const char* op = "adam_step";
-  const py::ssize_t size = weight.size();
-  call_op(fastnn::adam_step, ranges_of<AdamRange>(ranges), writable(weight, size, op, "weight"),
-          readable(grad, size, op, "grad"), writable(m, size, op, "m"), writable(v, size, op, "v"));
+  std::vector<Output> outputs;
+  for (Maybe& state : states) {
+    const std::string which = "state " + std::to_string(outputs.size());
+    outputs.push_back(state ? writable(*state, size, op, which.c_str()) : Output());
+  }
+  std::vector<OptimizerRange> all;
+  for (const auto& [begin, end, options] : ranges) all.push_back({begin, end, numbers(options)});
+  call_op(fastnn::optimizer_step, rule, all, writable(weight, size, op, "weight"), readable(grad, size, op, "grad"),
+          outputs);
 }
 
 double sum_squares(const F32& x) {
@@ -148,10 +139,8 @@ static void bind_runtime(py::module_& m) {
   m.def("digest", &bound::digest, "x"_a.noconvert());
   m.def("roofline_copy", &bound::roofline_copy, "x"_a.noconvert(), "y"_a.noconvert());
   m.def("roofline_peak", &bound::roofline_peak, "tasks"_a, "steps"_a);
-  m.def("sgd_step", &bound::sgd_step, "weight"_a.noconvert(), "grad"_a.noconvert(), "buffer"_a.noconvert().none(true),
-        "ranges"_a);
-  m.def("adam_step", &bound::adam_step, "weight"_a.noconvert(), "grad"_a.noconvert(), "m"_a.noconvert(),
-        "v"_a.noconvert(), "ranges"_a);
+  m.def("optimizer_step", &bound::optimizer_step, "rule"_a, "weight"_a.noconvert(), "grad"_a.noconvert(),
+        "states"_a.noconvert(), "ranges"_a);
   m.def("sum_squares", &bound::sum_squares, "x"_a.noconvert());
 }
 

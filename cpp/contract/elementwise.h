@@ -5,22 +5,27 @@
 namespace fastnn {
 
 // ---- activation ----------------------------------------------------------------------------------------------------
-// y = f(x) and dx = f'(x) dy, elementwise over flat memory.
-enum class Function { relu, leaky_relu, gelu, gelu_tanh, silu, sigmoid, tanh, exp, log, erf };
+// y = f(x) and dx = f'(x) dy, elementwise over flat memory. Which functions f there are, elementwise/functions.h says.
+constexpr int kMostActivationOptions = 2;
 struct Activation {
-  Function function;
   int64_t size;
-  float slope;  // of leaky_relu for x < 0
+  float options[kMostActivationOptions];  // of f, in its order
   const float* x;
   float* y;
 };
 struct ActivationBackward {
-  Function function;  // exp, log and erf have none
   int64_t size;
-  float slope;
-  const float* saved;  // y for relu, sigmoid and tanh; else x
+  float options[kMostActivationOptions];
+  const float* saved;  // x, or y where f' is computed from it
   const float* dy;
   float* dx;
+};
+struct ActivationKernels {
+  const char* name;
+  int options;       // how many f has
+  bool from_output;  // what is saved
+  Kernel<Activation> forward;
+  Kernel<ActivationBackward> backward;  // without phases: f is there for its values only
 };
 
 // ---- dropout -------------------------------------------------------------------------------------------------------
@@ -51,8 +56,8 @@ struct SoftmaxBackward {
 };
 
 struct ElementwiseKernels {
-  Kernel<Activation> activation_forward;
-  Kernel<ActivationBackward> activation_backward;
+  const ActivationKernels* activations;
+  int activation_count;
   Kernel<Dropout> dropout;
   Kernel<Softmax> softmax_forward;
   Kernel<SoftmaxBackward> softmax_backward;

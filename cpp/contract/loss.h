@@ -78,16 +78,26 @@ struct CtcGreedy {
   float* scores;
 };
 
-// ---- mse_loss ------------------------------------------------------------------------------------------------------
-// total = scale * sum of (x - target)^2, squares and sums in float64, and its gradient; losses are the squares.
-struct MseLoss {
+// ---- pointwise_loss ------------------------------------------------------------------------------------------------
+// total = scale * sum of weight f(x, target), in float64, and its gradients; losses are weight f(x, target). Which
+// functions f there are, loss/functions.h says.
+constexpr int kMostLossOptions = 1;
+struct PointwiseLoss {
   int64_t size;
-  const float *x, *target;
-  double scale;   // of gradient and total
-  float* losses;  // (size) or null
-  float* dx;      // (size) or null
+  double options[kMostLossOptions];  // of f, in its order
+  const float *x, *target;           // (size)
+  const float *weight, *pos_weight;  // (size); null: ones
+  double scale;                      // of gradients and total
+  float* losses;                     // (size) or null
+  float *dx, *dtarget;               // (size) or null
   float* workspace;
   float* total;  // (1)
+};
+struct PointwiseLossKernel {
+  const char* name;
+  int options;    // how many f has
+  bool weighted;  // whether it looks at weight and pos_weight
+  Kernel<PointwiseLoss> kernel;
 };
 
 struct LossKernels {
@@ -96,7 +106,8 @@ struct LossKernels {
   Kernel<CrossEntropy> cross_entropy;
   Kernel<Ctc> ctc;
   Kernel<CtcGreedy> ctc_greedy;
-  Kernel<MseLoss> mse_loss;
+  const PointwiseLossKernel* pointwise;
+  int pointwise_count;
 };
 
 }  // namespace fastnn

@@ -5,27 +5,20 @@
 namespace fastnn {
 
 // ---- optimizer -----------------------------------------------------------------------------------------------------
-// One step of stochastic gradient descent over n weights, in place; g is the gradient, negated to maximize.
-// d = g + weight_decay w; with a buffer: buffer = d (first) or momentum buffer + (1 - dampening) d, and then
-// d = buffer, or d + momentum buffer (nesterov); w -= lr d.
-struct Sgd {
+// One step of an optimizer over n weights, in place. Which rules there are, optim/rules.h says.
+constexpr int kMostStates = 3, kMostRuleOptions = 10;
+struct OptimizerStep {
   int64_t n;
   float* weight;
   const float* grad;
-  float* buffer;  // null: no momentum
-  float lr, momentum, one_minus_dampening, weight_decay;
-  bool nesterov, maximize, first;
+  float* states[kMostStates];       // (n) each; those that the step does not use may be null
+  float options[kMostRuleOptions];  // of the rule, in its order
 };
-// One step of Adam (AdamW where decoupled) over n weights, in place. m and v are running means of g and g g;
-// w -= lr_m m / (scale_v sqrt(v) + eps), where lr_m = lr / (1 - beta1^t) and scale_v = 1 / sqrt(1 - beta2^t).
-// weight_decay times w is added to g, or, already multiplied by lr, subtracted from w (decoupled).
-struct Adam {
-  int64_t n;
-  float* weight;
-  const float* grad;
-  float *m, *v;
-  float beta1, one_minus_beta1, beta2, one_minus_beta2, lr_m, scale_v, eps, weight_decay;
-  bool decoupled, maximize;
+struct OptimizerKernel {
+  const char* name;
+  int states, options;                     // how many the rule has
+  unsigned (*used)(const float* options);  // bit i: a step with these options uses state i
+  Kernel<OptimizerStep> step;
 };
 // *out = sum of the squares of x (n), in double.
 struct SumSquares {
@@ -36,8 +29,8 @@ struct SumSquares {
 };
 
 struct OptimKernels {
-  Kernel<Adam> adam;
-  Kernel<Sgd> sgd;
+  const OptimizerKernel* rules;
+  int rule_count;
   Kernel<SumSquares> sum_squares;
 };
 

@@ -1,6 +1,7 @@
 // activation: y = f(x), elementwise over flat memory, and its gradient.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "contract/elementwise.h"
 #include "ops/steps.h"
@@ -8,12 +9,14 @@
 
 namespace fastnn {
 
-// The function of that name; throws std::invalid_argument where there is none, or none with a gradient.
-Function function_named(const std::string& name, bool gradient, const char* op);
+// The function f of that name; throws std::invalid_argument where there is none.
+const ActivationKernels& activation_named(const std::string& name, const char* op);
 
-void activation_forward(Steps& steps, Function function, float slope, const Floats& x, const Output& y);
-// saved: y of relu, sigmoid and tanh, else x.
-void activation_backward(Steps& steps, Function function, float slope, const Floats& saved, const Floats& dy,
-                         const Output& dx);
+// options: those of f. Throws std::invalid_argument for another number of them, and where f has no gradient.
+void activation_forward(Steps& steps, const ActivationKernels& f, const std::vector<double>& options, const Floats& x,
+                        const Output& y);
+// saved: y where f.from_output, else x.
+void activation_backward(Steps& steps, const ActivationKernels& f, const std::vector<double>& options,
+                         const Floats& saved, const Floats& dy, const Output& dx);
 
 }  // namespace fastnn

@@ -39,18 +39,12 @@ def activation_backward(
     function: str,
     saved: numpy.typing.NDArray[numpy.float32],
     dy: numpy.typing.NDArray[numpy.float32],
-    slope: float = 0.0,
+    options: tuple[float, ...] = (),
 ) -> numpy.typing.NDArray[numpy.float32]: ...
 def activation_forward(
-    function: str, x: numpy.typing.NDArray[numpy.float32], slope: float = 0.0
+    function: str, x: numpy.typing.NDArray[numpy.float32], options: tuple[float, ...] = ()
 ) -> numpy.typing.NDArray[numpy.float32]: ...
-def adam_step(
-    weight: numpy.typing.NDArray[numpy.float32],
-    grad: numpy.typing.NDArray[numpy.float32],
-    m: numpy.typing.NDArray[numpy.float32],
-    v: numpy.typing.NDArray[numpy.float32],
-    ranges: collections.abc.Sequence[tuple[int, int, float, float, float, float, float, float, bool, bool]],
-) -> None: ...
+def activation_from_output(function: str) -> bool: ...
 def adaptive_avgpool2d_backward(
     dy: numpy.typing.NDArray[numpy.float32], x_shape: collections.abc.Sequence[int]
 ) -> numpy.typing.NDArray[numpy.float32]: ...
@@ -392,13 +386,29 @@ def maxpool2d_forward(
     with_index: bool,
 ) -> tuple[numpy.typing.NDArray[numpy.float32], numpy.ndarray | None]: ...
 def memory_stats() -> dict[str, int]: ...
-def mse_loss(
+def optimizer_step(
+    rule: str,
+    weight: numpy.typing.NDArray[numpy.float32],
+    grad: numpy.typing.NDArray[numpy.float32],
+    states: list[numpy.typing.NDArray[numpy.float32] | None],
+    ranges: collections.abc.Sequence[tuple[int, int, tuple[float, ...]]],
+) -> None: ...
+def pointwise_loss(
+    function: str,
     x: numpy.typing.NDArray[numpy.float32],
     target: numpy.typing.NDArray[numpy.float32],
+    weight: numpy.typing.NDArray[numpy.float32] | None,
+    pos_weight: numpy.typing.NDArray[numpy.float32] | None,
+    options: tuple[float, ...],
     scale: float,
     each: bool,
-    gradient: bool,
-) -> tuple[numpy.typing.NDArray[numpy.float32], numpy.typing.NDArray[numpy.float32] | None]: ...
+    of_x: bool,
+    of_target: bool,
+) -> tuple[
+    numpy.typing.NDArray[numpy.float32],
+    numpy.typing.NDArray[numpy.float32] | None,
+    numpy.typing.NDArray[numpy.float32] | None,
+]: ...
 def rnn_backward(
     x: numpy.typing.NDArray[numpy.float32],
     batch_sizes: numpy.typing.NDArray[numpy.int64] | None,
@@ -428,12 +438,6 @@ def row_means(x: numpy.typing.NDArray[numpy.float32], divisor: float) -> numpy.t
 def row_sums(x: numpy.typing.NDArray[numpy.float32], divisor: float = 1.0) -> numpy.typing.NDArray[numpy.float64]: ...
 def set_isa(name: str) -> None: ...
 def set_num_threads(n: int) -> None: ...
-def sgd_step(
-    weight: numpy.typing.NDArray[numpy.float32],
-    grad: numpy.typing.NDArray[numpy.float32],
-    buffer: numpy.typing.NDArray[numpy.float32] | None,
-    ranges: collections.abc.Sequence[tuple[int, int, float, float, float, float, bool, bool, bool]],
-) -> None: ...
 def softmax_backward(
     y: numpy.typing.NDArray[numpy.float32], dy: numpy.typing.NDArray[numpy.float32], log: bool
 ) -> numpy.typing.NDArray[numpy.float32]: ...

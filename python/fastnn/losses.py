@@ -14,24 +14,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastnn import ops
-from fastnn.nn.loss import CrossEntropyLoss, CTCLoss, MSELoss
+from fastnn.nn.loss import POINTWISE, CrossEntropyLoss, CTCLoss, PointwiseLoss
+from fastnn.ops import pointwise_loss
 from fastnn.ops.cross_entropy import cross_entropy
 from fastnn.ops.ctc import ctc_loss
-from fastnn.ops.mse_loss import mse_loss
+from fastnn.ops.pointwise_loss import *
+from fastnn.ops.pointwise_loss import POINTWISE_LOSSES
 from fastnn.tensor import Tensor
 from fastnn.training.classes import Rule, reading
 from fastnn.training.nests import described
 from fastnn.training.spelling import meant
 
-__all__ = ["LOSSES", "cross_entropy", "ctc_loss", "get", "mse_loss"]
+__all__ = ["LOSSES", "cross_entropy", "ctc_loss", "get"]
+__all__ += pointwise_loss.__all__
 
-LOSSES: dict[str, Callable[..., Any]] = {
-    "cross_entropy": cross_entropy,
-    "mse": mse_loss,
-    "mse_loss": mse_loss,
-}
+LOSSES: dict[str, Callable[..., Any]] = {"cross_entropy": cross_entropy, **POINTWISE_LOSSES}
 
-_LAYERS: dict[Any, Callable[[], Any]] = {cross_entropy: CrossEntropyLoss, mse_loss: MSELoss}
+_LAYERS: dict[Any, Callable[[], Any]] = {cross_entropy: CrossEntropyLoss, **{kind.op: kind for kind in POINTWISE}}
 
 
 def get(loss: str | Callable[..., Any]) -> Callable[..., Any]:
@@ -74,8 +73,8 @@ def resolve(loss: str | Callable[..., Any], rule: Rule, op: str) -> Loss:
     if isinstance(layer, CrossEntropyLoss) and type(layer).forward is CrossEntropyLoss.forward:
         own = rule._replace(ignore_index=layer.ignore_index)
         return Loss(name, lambda o, t, n: class_loss(layer, *aligned(o, t, op, name), own, op), own.ignore_index)
-    if isinstance(layer, MSELoss) and type(layer).forward is MSELoss.forward:
-        return Loss(name, lambda o, t, n: _mse(layer, *aligned(o, t, op, name)))
+    if isinstance(layer, PointwiseLoss) and type(layer).forward is PointwiseLoss.forward:
+        return Loss(name, lambda o, t, n: _pointwise(layer, *aligned(o, t, op, name)))
     if isinstance(layer, CTCLoss):
         return Loss(name, lambda o, t, n: (_ctc(layer, o, t, op), None if layer.reduction == "sum" else n))
     counted = getattr(function, "counted", None)
@@ -153,6 +152,6 @@ def fitted(target: Any, shape: Sequence[int]) -> Any:
     return target
 
 
-def _mse(layer: Any, output: Any, target: Any) -> tuple[Any, float | None]:
+def _pointwise(layer: PointwiseLoss, output: Any, target: Any) -> tuple[Any, float | None]:
     value = layer(output, fitted(target, output.shape))
     return value, None if layer.reduction == "sum" else output.size

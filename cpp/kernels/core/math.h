@@ -1,7 +1,7 @@
-// exp, log, sigmoid, tanh and erf of vectors, without libm or tables. Bounds against float64 over all floats, with FMA
-// or without:
+// exp, expm1, log, log1p, sigmoid, tanh and erf of vectors, without libm or tables. Bounds against float64 over all
+// floats, with FMA or without:
 //   exp <= 1.1 ULP, sigmoid <= 2.5 ULP, tanh <= 2.7 ULP, also where the result is subnormal or next to zero;
-//   log <= 0.9 ULP, erf <= 1.2 ULP.
+//   log <= 0.9 ULP, erf <= 1.2 ULP; expm1 below 0 <= 1.8 ULP, log1p of exp(x) with x <= 0 <= 2 ULP.
 // NaN gives NaN; +-inf and overflow give the exact limit. The same bits on every ISA level that has FMA.
 #pragma once
 #include "simd.h"
@@ -73,12 +73,16 @@ struct Reduced {
   return (x < vf{} ? e : splat(1.0f)) / (splat(1.0f) + e);
 }
 
-// With m = exp(-2 |x|) - 1, which keeps its relative accuracy next to zero: -m / (2 + m), and the sign of x.
-[[gnu::always_inline]] inline vf tanh(vf x) {
-  const vf t = at_least(abs(x) * splat(-2.0f), splat(-40.0f));
-  const Reduced a = reduce(t);
+// exp(x) - 1 for x <= 0, which keeps its relative accuracy next to zero; for x > 0 any number.
+[[gnu::always_inline]] inline vf expm1(vf x) {
+  const Reduced a = reduce(at_least(x, splat(-40.0f)));
   const vf s = pow2(to_int(a.n));
-  const vf m = fma(expm1_reduced(a.r), s, s - splat(1.0f));
+  return fma(expm1_reduced(a.r), s, s - splat(1.0f));
+}
+
+// With m = exp(-2 |x|) - 1: -m / (2 + m), and the sign of x.
+[[gnu::always_inline]] inline vf tanh(vf x) {
+  const vf m = expm1(abs(x) * splat(-2.0f));
   return copy_sign(-m / (splat(2.0f) + m), x);
 }
 
@@ -104,6 +108,12 @@ struct Reduced {
   vf y = fma(e, splat(0.693359375f), f + low);
   y = x > vf{} ? y : x == vf{} ? splat(-__builtin_inff()) : splat(__builtin_nanf(""));
   return x < splat(__builtin_inff()) ? y : x;  // inf and NaN
+}
+
+// log(1 + x) for 0 <= x <= 1: what is lost in 1 + x, times the derivative there, is added to its logarithm.
+[[gnu::always_inline]] inline vf log1p(vf x) {
+  const vf y = splat(1.0f) + x;
+  return log(y) + (x - (y - splat(1.0f))) / y;
 }
 
 // |x| < 0.9375: x + x p(x^2), minimax, 9.0e-10 of erf(x). Above: 1 - exp(-t - t q(t)) with t = |x|, 7.4e-10 of erf(x).

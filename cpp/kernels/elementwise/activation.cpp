@@ -1,162 +1,84 @@
-// activation: y = f(x) and dx = f'(x) dy, elementwise over flat memory. Each element goes through the same vector code
-// wherever it lies, so its bits do not depend on its neighbours.
+// activation: y = f(x) and dx = f'(x) dy, elementwise over flat memory, for each f of functions.h. Each element goes
+// through the same vector code wherever it lies, so its bits do not depend on its neighbours.
 #include "contract/elementwise.h"
-#include "core/math.h"
 #include "core/past.h"
+#include "functions.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-template <Function function>
-[[gnu::always_inline]] inline vf apply(vf x, vf slope) {
-  const vf half = splat(0.5f), one = splat(1.0f);
-  switch (function) {
-    case Function::relu:
-      return x < vf{} ? vf{} : x;  // NaN stays
-    case Function::leaky_relu:
-      return x < vf{} ? x * slope : x;
-    case Function::gelu:  // x times the normal distribution function (Hendrycks and Gimpel 2016)
-      return x * (half * (one + erf(x * splat(0.70710678f))));
-    case Function::gelu_tanh: {  // 1/2 (1 + tanh(u)) = sigmoid(2 u), which keeps its accuracy for negative u
-      return x * sigmoid(x * fma(x * x, splat(0.071354816f), splat(1.5957691f)));
-    }
-    case Function::silu:
-      return x * sigmoid(x);
-    case Function::sigmoid:
-      return sigmoid(x);
-    case Function::tanh:
-      return tanh(x);
-    case Function::exp:
-      return exp(x);
-    case Function::log:
-      return log(x);
-    case Function::erf:
-      return erf(x);
-  }
-  return x;
-}
+// The options of a function, each in all lanes.
+struct Options {
+  vf values[kMostActivationOptions];
 
-// f'(x) dy from what was saved: y for relu, sigmoid and tanh, else x.
-template <Function function>
-[[gnu::always_inline]] inline vf pull(vf saved, vf dy, vf slope) {
-  const vf half = splat(0.5f), one = splat(1.0f);
-  switch (function) {
-    case Function::relu:
-      return saved <= vf{} ? vf{} : dy;
-    case Function::leaky_relu:
-      return saved > vf{} ? dy : dy * slope;
-    case Function::gelu: {  // the distribution function plus x times the density
-      const vf density = exp(saved * saved * splat(-0.5f)) * splat(0.39894228f);
-      return dy * fma(saved, density, half * (one + erf(saved * splat(0.70710678f))));
-    }
-    case Function::gelu_tanh: {  // s + x s (1 - s) u' with s = sigmoid(u); beyond |x| = 20, s is 0 or 1 exactly
-      vf x = saved > splat(20.0f) ? splat(20.0f) : saved;
-      x = x < splat(-20.0f) ? splat(-20.0f) : x;
-      const vf square = x * x;
-      const vf s = sigmoid(x * fma(square, splat(0.071354816f), splat(1.5957691f)));
-      return dy * fma(x * s * (one - s), fma(square, splat(0.21406445f), splat(1.5957691f)), s);
-    }
-    case Function::silu: {
-      const vf s = sigmoid(saved);
-      return dy * (s * fma(saved, one - s, one));
-    }
-    case Function::sigmoid:
-      return dy * (saved * (one - saved));
-    case Function::tanh:
-      return dy * (one - saved * saved);
-    default:
-      return dy;
+  [[gnu::always_inline]] explicit Options(const float* o) {
+    for (int i = 0; i < kMostActivationOptions; ++i) values[i] = splat(o[i]);
   }
-}
+};
 
-template <Function function>
-void forward_range(const Activation& a, int64_t first, int64_t last) {
-  const vf slope = splat(a.slope);
+// flatten: the function is part of the loop, whatever it calls.
+template <class F>
+[[gnu::flatten]] void run_forward(const Activation& a, int64_t begin, int64_t end, float*) {
+  const Options o(a.options);
+  int64_t first = begin * F::kChunk;
+  const int64_t last = min64(a.size, end * F::kChunk);
   const bool past = goes_past(a.y + first, a.size);
-  for (; first + kLanes <= last; first += kLanes) store(a.y + first, apply<function>(load(a.x + first), slope), past);
+  for (; first + kLanes <= last; first += kLanes) store(a.y + first, F::value(load(a.x + first), o.values), past);
   finish_past(past);
-  if (first < last) store_n(a.y + first, apply<function>(load_n(a.x + first, last - first), slope), last - first);
+  if (first < last) store_n(a.y + first, F::value(load_n(a.x + first, last - first), o.values), last - first);
 }
 
-template <Function function>
-void backward_range(const ActivationBackward& a, int64_t first, int64_t last) {
-  const vf slope = splat(a.slope);
+template <class F>
+[[gnu::flatten]] void run_backward(const ActivationBackward& a, int64_t begin, int64_t end, float*) {
+  const Options o(a.options);
+  int64_t first = begin * F::kChunk;
+  const int64_t last = min64(a.size, end * F::kChunk);
   const bool past = goes_past(a.dx + first, a.size);
   for (; first + kLanes <= last; first += kLanes)
-    store(a.dx + first, pull<function>(load(a.saved + first), load(a.dy + first), slope), past);
+    store(a.dx + first, F::pull(load(a.saved + first), load(a.dy + first), o.values), past);
   finish_past(past);
   const int64_t n = last - first;
-  if (n > 0) store_n(a.dx + first, pull<function>(load_n(a.saved + first, n), load_n(a.dy + first, n), slope), n);
+  if (n > 0) store_n(a.dx + first, F::pull(load_n(a.saved + first, n), load_n(a.dy + first, n), o.values), n);
 }
 
-void forward(const Activation& a, int64_t first, int64_t last) {
-  switch (a.function) {
-    case Function::relu:
-      return forward_range<Function::relu>(a, first, last);
-    case Function::leaky_relu:
-      return forward_range<Function::leaky_relu>(a, first, last);
-    case Function::gelu:
-      return forward_range<Function::gelu>(a, first, last);
-    case Function::gelu_tanh:
-      return forward_range<Function::gelu_tanh>(a, first, last);
-    case Function::silu:
-      return forward_range<Function::silu>(a, first, last);
-    case Function::sigmoid:
-      return forward_range<Function::sigmoid>(a, first, last);
-    case Function::tanh:
-      return forward_range<Function::tanh>(a, first, last);
-    case Function::exp:
-      return forward_range<Function::exp>(a, first, last);
-    case Function::log:
-      return forward_range<Function::log>(a, first, last);
-    case Function::erf:
-      return forward_range<Function::erf>(a, first, last);
-  }
+template <class F, class Args>
+int64_t tasks(const Args& a) {
+  return ceil_div(a.size, F::kChunk);
 }
 
-void backward(const ActivationBackward& a, int64_t first, int64_t last) {
-  switch (a.function) {
-    case Function::relu:
-      return backward_range<Function::relu>(a, first, last);
-    case Function::leaky_relu:
-      return backward_range<Function::leaky_relu>(a, first, last);
-    case Function::gelu:
-      return backward_range<Function::gelu>(a, first, last);
-    case Function::gelu_tanh:
-      return backward_range<Function::gelu_tanh>(a, first, last);
-    case Function::silu:
-      return backward_range<Function::silu>(a, first, last);
-    case Function::sigmoid:
-      return backward_range<Function::sigmoid>(a, first, last);
-    case Function::tanh:
-      return backward_range<Function::tanh>(a, first, last);
-    default:
-      return;
-  }
+template <class F>
+ActivationKernels values_of(const char* name) {
+  static_assert(F::kOptions <= kMostActivationOptions, "the contract has no room for so many");
+  return {name, F::kOptions, F::kFromOutput, {{{tasks<F, Activation>, nullptr, run_forward<F>}}}, {}};
 }
 
-// Floats to a task: a few microseconds, so relu, which only moves memory, gets more.
-int64_t chunk(Function function) {
-  return function == Function::relu || function == Function::leaky_relu ? 1 << 16 : 1 << 14;
-}
-
-int64_t forward_tasks(const Activation& a) { return ceil_div(a.size, chunk(a.function)); }
-int64_t backward_tasks(const ActivationBackward& a) { return ceil_div(a.size, chunk(a.function)); }
-
-void run_forward(const Activation& a, int64_t begin, int64_t end, float*) {
-  forward(a, begin * chunk(a.function), min64(a.size, end * chunk(a.function)));
-}
-
-void run_backward(const ActivationBackward& a, int64_t begin, int64_t end, float*) {
-  backward(a, begin * chunk(a.function), min64(a.size, end * chunk(a.function)));
+template <class F>
+ActivationKernels both_of(const char* name) {
+  ActivationKernels k = values_of<F>(name);
+  k.backward = {{{tasks<F, ActivationBackward>, nullptr, run_backward<F>}}};
+  return k;
 }
 
 }  // namespace
 
 void add_activation(ElementwiseKernels& k) {
-  k.activation_forward = {{{forward_tasks, nullptr, run_forward}}};
-  k.activation_backward = {{{backward_tasks, nullptr, run_backward}}};
+  static const ActivationKernels rows[] = {
+      // clang-format off
+      values_of<Erf>("erf"),  // for the tests of core/math.h, as exp and log
+      values_of<Exp>("exp"),
+      both_of<Gelu>("gelu"),
+      both_of<GeluTanh>("gelu_tanh"),
+      both_of<LeakyRelu>("leaky_relu"),
+      values_of<Log>("log"),
+      both_of<Relu>("relu"),
+      both_of<Sigmoid>("sigmoid"),
+      both_of<Silu>("silu"),
+      both_of<Tanh>("tanh"),
+      // clang-format on
+  };
+  k.activations = rows;
+  k.activation_count = sizeof rows / sizeof rows[0];
 }
 
 }  // namespace FASTNN_ISA

@@ -12,7 +12,7 @@ const LossKernels* loss_kernels() {
   void add_cross_entropy(LossKernels&); add_cross_entropy(table);
   void add_ctc(LossKernels&); add_ctc(table);
   void add_ctc_greedy(LossKernels&); add_ctc_greedy(table);
-  void add_mse_loss(LossKernels&); add_mse_loss(table);
+  void add_pointwise_loss(LossKernels&); add_pointwise_loss(table);
   // clang-format on
   return &table;
 }

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fastnn.graph.graph import Call, Graph
+from fastnn.ops.elementwise import ELEMENTWISE
 from fastnn.ops.op import Shape
+from fastnn.ops.pointwise_loss import POINTWISE_LOSSES
 from fastnn.tensor import Parameter
 
 Named = dict[str, Shape]  # shapes of the arrays of a call by the names of the arguments
@@ -61,7 +63,8 @@ _ROWS = "a sum or a choice over elements: bound by memory"
 _CHAINS = "sums of exponentials over chains, no products of matrices"
 
 NONE: dict[str, str] = {
-    "abs": _EACH,
+    **dict.fromkeys(ELEMENTWISE, _EACH),
+    **{op.name: _ROWS for op in POINTWISE_LOSSES.values()},
     "adaptive_avgpool1d": _ROWS,
     "adaptive_avgpool2d": _ROWS,
     "add": _EACH,
@@ -86,13 +89,9 @@ NONE: dict[str, str] = {
     "div": _EACH,
     "dropout": _EACH,
     "embedding": _MOVED,
-    "exp": _EACH,
     "flatten": _MOVED,
     "flip": _MOVED,
-    "gelu": _EACH,
     "index": _MOVED,
-    "leaky_relu": _EACH,
-    "log": _EACH,
     "log_softmax": _ROWS,
     "max_at": _ROWS,
     "maximum": _EACH,
@@ -101,29 +100,22 @@ NONE: dict[str, str] = {
     "mean": _ROWS,
     "min_at": _ROWS,
     "minimum": _EACH,
-    "mse_loss": _ROWS,
     "mul": _EACH,
-    "neg": _EACH,
     "packing": _MOVED,
     "pad": _MOVED,
     "permute": _MOVED,
     "pow": _EACH,
     "put_rows": _MOVED,
-    "relu": _EACH,
     "repeat": _MOVED,
     "reshape": _MOVED,
-    "sigmoid": _EACH,
-    "silu": _EACH,
     "softmax": _ROWS,
     "split": _MOVED,
-    "sqrt": _EACH,
     "squeeze": _MOVED,
     "stack": _MOVED,
     "std": _ROWS,
     "sub": _EACH,
     "sum": _ROWS,
     "take_rows": _MOVED,
-    "tanh": _EACH,
     "transpose": _MOVED,
     "unbind": _MOVED,
     "unsqueeze": _MOVED,

@@ -13,7 +13,9 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from fastnn.graph.graph import Call, Graph, attributes_for
+from fastnn.ops.elementwise import ELEMENTWISE
 from fastnn.ops.op import Shape
+from fastnn.ops.pointwise_loss import POINTWISE_LOSSES
 
 
 class Field(NamedTuple):
@@ -84,8 +86,8 @@ def _along_channels(fields: Sequence[Fields | None], shapes: Sequence[Any], opti
 
 
 _ELEMENTWISE = (
-    *("abs", "add", "batchnorm", "clamp", "div", "dropout", "exp", "gelu", "leaky_relu", "log", "maximum", "minimum"),
-    *("mul", "neg", "pad", "pow", "relu", "sigmoid", "silu", "sqrt", "sub", "tanh", "where"),
+    *("add", "batchnorm", "clamp", "div", "dropout", "maximum", "minimum", "mul", "pad", "pow", "sub", "where"),
+    *ELEMENTWISE,
 )
 
 RULES: dict[str, Rule] = {
@@ -110,6 +112,7 @@ _WHOLE = "an element sees whole axes"
 _NO_SPACE = "has no axes of space (N, C, ...)"
 
 NONE: dict[str, str] = {
+    **{op.name: _WHOLE for op in POINTWISE_LOSSES.values()},
     "amax": _WHOLE,
     "amin": _WHOLE,
     "argmax": _WHOLE,
@@ -138,7 +141,6 @@ NONE: dict[str, str] = {
     "max_at": _WHOLE,
     "mean": _WHOLE,
     "min_at": _WHOLE,
-    "mse_loss": _WHOLE,
     "packing": _NO_SPACE,
     "permute": _MOVED,
     "put_rows": _MOVED,

@@ -1,14 +1,16 @@
 """Layers: parameters and one call to fastnn.ops; the arithmetic is there."""
 
+from fastnn.nn import activation as _activation
 from fastnn.nn import functional, utils
-from fastnn.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from fastnn.nn import loss as _loss
+from fastnn.nn.activation import *
 from fastnn.nn.container import ModuleDict, ModuleList, Sequential
 from fastnn.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from fastnn.nn.crf import CRF
 from fastnn.nn.dropout import Dropout
 from fastnn.nn.embedding import Embedding
 from fastnn.nn.linear import Linear
-from fastnn.nn.loss import CrossEntropyLoss, CTCLoss, MSELoss
+from fastnn.nn.loss import *
 from fastnn.nn.module import Module
 from fastnn.nn.normalization import BatchNorm1d, BatchNorm2d
 from fastnn.nn.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
@@ -18,7 +20,6 @@ from fastnn.tensor import Parameter
 
 __all__ = [
     "CRF",
-    "GELU",
     "GRU",
     "LSTM",
     "RNN",
@@ -28,22 +29,17 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
-    "CTCLoss",
     "Conv1d",
     "Conv2d",
     "ConvTranspose1d",
     "ConvTranspose2d",
-    "CrossEntropyLoss",
     "Dropout",
     "Embedding",
     "Flatten",
     "GRUCell",
     "Identity",
     "LSTMCell",
-    "LeakyReLU",
     "Linear",
-    "LogSoftmax",
-    "MSELoss",
     "MaxPool1d",
     "MaxPool2d",
     "Module",
@@ -51,12 +47,9 @@ __all__ = [
     "ModuleList",
     "Parameter",
     "RNNCell",
-    "ReLU",
     "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Tanh",
     "functional",
     "utils",
 ]
+__all__ += _activation.__all__
+__all__ += _loss.__all__

@@ -1,6 +1,22 @@
 """The ops under torch.nn.functional's names: ``import fastnn.nn.functional as F``. See fastnn.ops for each."""
 
 from fastnn.ops import (
+    activation,
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+    cross_entropy,
+    ctc_loss,
+    dropout,
+    embedding,
+    linear,
+    log_softmax,
+    pad,
+    pointwise_loss,
+    softmax,
+)
+from fastnn.ops import (
     adaptive_avgpool1d as adaptive_avg_pool1d,
 )
 from fastnn.ops import (
@@ -16,32 +32,13 @@ from fastnn.ops import (
     batchnorm as batch_norm,
 )
 from fastnn.ops import (
-    conv1d,
-    conv2d,
-    conv_transpose1d,
-    conv_transpose2d,
-    cross_entropy,
-    ctc_loss,
-    dropout,
-    embedding,
-    gelu,
-    leaky_relu,
-    linear,
-    log_softmax,
-    mse_loss,
-    pad,
-    relu,
-    sigmoid,
-    silu,
-    softmax,
-    tanh,
-)
-from fastnn.ops import (
     maxpool1d as max_pool1d,
 )
 from fastnn.ops import (
     maxpool2d as max_pool2d,
 )
+from fastnn.ops.activation import *
+from fastnn.ops.pointwise_loss import *
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -57,17 +54,12 @@ __all__ = [
     "ctc_loss",
     "dropout",
     "embedding",
-    "gelu",
-    "leaky_relu",
     "linear",
     "log_softmax",
     "max_pool1d",
     "max_pool2d",
-    "mse_loss",
     "pad",
-    "relu",
-    "sigmoid",
-    "silu",
     "softmax",
-    "tanh",
 ]
+__all__ += activation.__all__
+__all__ += pointwise_loss.__all__

@@ -4,9 +4,16 @@ from typing import Any
 
 from fastnn import ops
 from fastnn.nn.module import Module
+from fastnn.nn.op_layer import OpLayer
 from fastnn.ops.checks import check_reduction
 from fastnn.ops.cross_entropy import check_smoothing
 from fastnn.ops.ctc import check_blank
+
+__all__ = [
+    "CTCLoss",
+    "CrossEntropyLoss",
+    "MSELoss",
+]
 
 
 class CrossEntropyLoss(Module):
@@ -62,7 +69,14 @@ class CTCLoss(Module):
         )
 
 
-class MSELoss(Module):
+class PointwiseLoss(OpLayer):
+    """What the layers of the pointwise losses share."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        self.reduction = check_reduction(reduction, type(self).__name__)
+
+
+class MSELoss(PointwiseLoss):
     """(input - target)², averaged ("mean", default), added up ("sum") or as it is ("none"), see ops.mse_loss.
 
     >>> import fastnn as fnn
@@ -70,8 +84,7 @@ class MSELoss(Module):
     Tensor(2.)
     """
 
-    def __init__(self, reduction: str = "mean") -> None:
-        self.reduction = check_reduction(reduction, "MSELoss")
+    op = ops.mse_loss
 
-    def forward(self, input: Any, target: Any) -> Any:
-        return ops.mse_loss(input, target, self.reduction)
+
+POINTWISE = PointwiseLoss.__subclasses__()

@@ -1,7 +1,9 @@
 """Functional ops on arrays and Tensors, one file per op: each checks its input, calls the kernel, defines backward."""
 
+from fastnn.ops import activation as _activation
 from fastnn.ops import numpy_functions as _numpy
-from fastnn.ops.activation import gelu, leaky_relu, relu, sigmoid, silu, tanh
+from fastnn.ops import pointwise_loss as _pointwise_loss
+from fastnn.ops.activation import *
 from fastnn.ops.adaptive_avgpool2d import adaptive_avgpool1d, adaptive_avgpool2d
 from fastnn.ops.arithmetic import add, div, maximum, minimum, mul, pow, sub, where
 from fastnn.ops.arrange import flip, pad, repeat
@@ -28,9 +30,9 @@ from fastnn.ops.lstm_variant import lstm_variant
 from fastnn.ops.matmul import matmul
 from fastnn.ops.maxpool2d import maxpool1d, maxpool2d
 from fastnn.ops.methods import Methods as _Methods
-from fastnn.ops.mse_loss import mse_loss
 from fastnn.ops.packing import packing
 from fastnn.ops.pointwise import abs, clamp, exp, log, neg, sqrt
+from fastnn.ops.pointwise_loss import *
 from fastnn.ops.reduction import mean, std, sum, var
 from fastnn.ops.rnn import rnn, rnn_cell
 from fastnn.ops.rows import put_rows, take_rows
@@ -70,12 +72,10 @@ __all__ = [
     "exp",
     "flatten",
     "flip",
-    "gelu",
     "gru",
     "gru_cell",
     "gru_variant",
     "index",
-    "leaky_relu",
     "linear",
     "log",
     "log_softmax",
@@ -90,7 +90,6 @@ __all__ = [
     "mean",
     "min",
     "minimum",
-    "mse_loss",
     "mul",
     "neg",
     "packing",
@@ -98,13 +97,10 @@ __all__ = [
     "permute",
     "pow",
     "put_rows",
-    "relu",
     "repeat",
     "reshape",
     "rnn",
     "rnn_cell",
-    "sigmoid",
-    "silu",
     "softmax",
     "split",
     "sqrt",
@@ -114,12 +110,13 @@ __all__ = [
     "sub",
     "sum",
     "take_rows",
-    "tanh",
     "transpose",
     "unbind",
     "unsqueeze",
     "var",
     "where",
 ]
+__all__ += _activation.__all__
+__all__ += _pointwise_loss.__all__
 
 _give([_InPlace, _Methods], _numpy.UFUNCS, _numpy.FUNCTIONS)

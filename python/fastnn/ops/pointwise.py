@@ -1,4 +1,4 @@
-"""Functions of one array, element by element; the result has the memory layout of x."""
+"""Functions of one array, element by element, that NumPy computes; the result has the memory layout of x."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from fastnn.arrays import FloatArray, as_float32
 from fastnn.ops.broadcast import operand, pointwise, pointwise_backward
-from fastnn.ops.checks import broadcast, same
+from fastnn.ops.checks import broadcast
+from fastnn.ops.elementwise import elementwise
 from fastnn.ops.op import Normal, Shape, op
 from fastnn.tape import Backward
 
@@ -21,7 +22,7 @@ def _neg_run(x: FloatArray, *, need: Need) -> Result:
     return pointwise(np.negative, x), lambda dy: (pointwise_backward(np.negative, dy),)
 
 
-@op(shape=same, run=_neg_run)
+@elementwise(run=_neg_run)
 def neg(x: Any) -> Normal:
     """-x.
 
@@ -37,7 +38,7 @@ def _exp_run(x: FloatArray, *, need: Need) -> Result:
     return y, lambda dy: (pointwise_backward(np.multiply, dy, y),)
 
 
-@op(shape=same, run=_exp_run)
+@elementwise(run=_exp_run)
 def exp(x: Any) -> Normal:
     """e to the power of x; inf above 88.7 (float32), without a warning.
 
@@ -52,7 +53,7 @@ def _log_run(x: FloatArray, *, need: Need) -> Result:
     return pointwise(np.log, x), lambda dy: (pointwise_backward(np.divide, dy, x),)
 
 
-@op(shape=same, run=_log_run)
+@elementwise(run=_log_run)
 def log(x: Any) -> Normal:
     """Natural logarithm; -inf at 0 and nan below, without a warning.
 
@@ -68,7 +69,7 @@ def _sqrt_run(x: FloatArray, *, need: Need) -> Result:
     return y, lambda dy: (pointwise_backward(np.divide, dy, y * np.float32(2)),)
 
 
-@op(shape=same, run=_sqrt_run)
+@elementwise(run=_sqrt_run)
 def sqrt(x: Any) -> Normal:
     """Square root; nan below 0, without a warning. The gradient at 0 is infinite.
 
@@ -83,7 +84,7 @@ def _abs_run(x: FloatArray, *, need: Need) -> Result:
     return pointwise(np.absolute, x), lambda dy: (pointwise_backward(np.multiply, dy, np.sign(x)),)
 
 
-@op(shape=same, run=_abs_run)
+@elementwise(run=_abs_run)
 def abs(x: Any) -> Normal:
     """Absolute value; the gradient at 0 is 0.
 

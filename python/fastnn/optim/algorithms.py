@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from fastnn import _core
-from fastnn.optim.optimizer import Optimizer, Range
+from fastnn.optim.optimizer import Optimizer
 
 
 class SGD(Optimizer):
@@ -33,6 +32,7 @@ class SGD(Optimizer):
     array([0., 0.], dtype=float32)
     """
 
+    _rule = "sgd"
     _state_names = ("momentum_buffer",)
     _counts_steps = False
 
@@ -60,13 +60,9 @@ class SGD(Optimizer):
     def _needed(self, group: dict[str, Any]) -> tuple[str, ...]:
         return self._state_names if group["momentum"] else ()
 
-    def _options(self, group: dict[str, Any], count: int) -> Range:
+    def _options(self, group: dict[str, Any], count: int) -> tuple[Any, ...]:
         lr, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
         return lr, momentum, 1 - group["dampening"], decay, group["nesterov"], group["maximize"], count == 1
-
-    def _update(self, ranges: list[Range]) -> None:
-        momentum = any(group["momentum"] for group in self.param_groups)
-        _core.sgd_step(self._data, self._grad, self._buffer("momentum_buffer") if momentum else None, ranges)
 
 
 class Adam(Optimizer):
@@ -91,6 +87,7 @@ class Adam(Optimizer):
     array([ 0.5, -1.5], dtype=float32)
     """
 
+    _rule = "adam"
     _state_names = ("exp_avg", "exp_avg_sq")
     _decoupled = False
     _kind: ClassVar[dict[str, Any]] = {"amsgrad": False, "decoupled_weight_decay": False}
@@ -116,15 +113,13 @@ class Adam(Optimizer):
         if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"{type(self).__name__}: betas is {group['betas']}, expected two numbers in [0, 1)")
 
-    def _options(self, group: dict[str, Any], count: int) -> Range:
+    def _options(self, group: dict[str, Any], count: int) -> tuple[Any, ...]:
         (beta1, beta2), lr, decay = group["betas"], group["lr"], group["weight_decay"]
         lr_m = lr / (1 - beta1**count)
         scale_v = 1 / math.sqrt(1 - beta2**count)
         decay = lr * decay if self._decoupled else decay
-        return beta1, beta2, lr_m, scale_v, group["eps"], decay, self._decoupled, group["maximize"]
-
-    def _update(self, ranges: list[Range]) -> None:
-        _core.adam_step(self._data, self._grad, self._buffer("exp_avg"), self._buffer("exp_avg_sq"), ranges)
+        means = beta1, 1 - beta1, beta2, 1 - beta2
+        return *means, lr_m, scale_v, group["eps"], decay, self._decoupled, group["maximize"]
 
 
 class AdamW(Adam):

@@ -22,7 +22,7 @@ from fastnn.writes import note_write, span
 
 _ALIGN = 16  # floats in a cache line of 64 bytes
 
-Range = tuple[Any, ...]  # begin, end in the flat buffers, then the options as _core takes them
+Range = tuple[int, int, tuple[Any, ...]]  # begin, end in the flat buffers, options as the rule takes them
 
 
 def _zeros(size: int) -> FloatArray:
@@ -49,7 +49,8 @@ class Optimizer:
     and options out of range, TypeError for what is not a Tensor and for options that do not exist.
     """
 
-    _state_names: tuple[str, ...] = ()
+    _rule: ClassVar[str]  # a row of cpp/kernels/optim/optimizer.cpp
+    _state_names: tuple[str, ...] = ()  # of the rule, in its order
     _counts_steps = True  # whether torch's state of it has "step"
     _kind: ClassVar[dict[str, Any]] = {}  # what torch's states say beside the options, to tell optimizers apart
 
@@ -151,12 +152,14 @@ class Optimizer:
                     begin, count = self._starts[i], counts[i]
                     end = self._ends[i]
                     if before == (begin, count):
-                        ranges[-1] = (ranges[-1][0], end, *ranges[-1][2:])
+                        ranges[-1] = (ranges[-1][0], end, ranges[-1][2])
                     else:
-                        ranges.append((begin, end, *self._options(group, count)))
+                        ranges.append((begin, end, self._options(group, count)))
                     before = (end, count)
                 i += 1
-        self._update(ranges)
+        needed = {name for group in self.param_groups for name in self._needed(group)}
+        states = [self._buffer(name) if name in needed else None for name in self._state_names]
+        _core.optimizer_step(self._rule, self._data, self._grad, states, ranges)
         self._counts = counts
         for begin, end, *_ in ranges:
             note_write(self._data, (self._address + 4 * begin, self._address + 4 * end))
@@ -240,11 +243,8 @@ class Optimizer:
             if not group[name] >= 0:
                 raise ValueError(f"{kind}: {name} is {group[name]}, expected at least 0")
 
-    def _options(self, group: dict[str, Any], count: int) -> Range:
-        """What _core needs besides the range, for parameters whose step number ``count`` this is."""
-        raise NotImplementedError
-
-    def _update(self, ranges: list[Range]) -> None:
+    def _options(self, group: dict[str, Any], count: int) -> tuple[Any, ...]:
+        """Numbers for the rule, in its order, for parameters whose step number ``count`` this is."""
         raise NotImplementedError
 
 

@@ -1,0 +1,30 @@
+// The losses that are a function of one output and its target: loss, and its derivatives dx and dtarget, of an Element.
+// o are the options. All in float64: differences and squares neither overflow nor cancel. Each also has a row in
+// pointwise_loss.cpp. What holds at NaN, at infinities and at kinks is what torch says.
+#pragma once
+
+namespace fastnn {
+namespace FASTNN_ISA {
+namespace {
+
+struct Element {
+  double x, target, pos_weight;
+  double e, l;  // exp(-|x|) and log(1 + e) where kExponentials says so
+};
+
+// What most losses have in common.
+struct Loss {
+  static constexpr int kOptions = 0;
+  static constexpr bool kExponentials = false;
+  static constexpr bool kWeighted = false;  // looks at weight and pos_weight
+};
+
+struct MseLoss : Loss {
+  static double loss(const Element& a, const double*) { return (a.x - a.target) * (a.x - a.target); }
+  static double dx(const Element& a, const double*) { return 2 * (a.x - a.target); }
+  static double dtarget(const Element& a, const double* o) { return -dx(a, o); }
+};
+
+}  // namespace
+}  // namespace FASTNN_ISA
+}  // namespace fastnn

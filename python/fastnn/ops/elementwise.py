@@ -1,0 +1,46 @@
+"""``@elementwise``: an op that is a function of each element of one array, with the memory layout of that array."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+from fastnn import _core
+from fastnn.arrays import FloatArray, dense, laid_out, layout_of
+from fastnn.ops.checks import same
+from fastnn.ops.op import Normal, Op, Run, op
+
+P = ParamSpec("P")
+
+ELEMENTWISE: list[str] = []  # names of these ops, for the tables of graph/
+
+
+def elementwise(run: Run | None = None) -> Callable[[Callable[P, Normal]], Op[P]]:
+    """``@elementwise()`` over a normalise makes an Op that the kernel of its name computes, a row of
+    cpp/kernels/elementwise/activation.cpp, which is given the attributes in their order. ``run``: another way."""
+
+    def make(normalise: Callable[P, Normal]) -> Op[P]:
+        name = normalise.__name__
+        ELEMENTWISE.append(name)
+        options = list(inspect.signature(normalise).parameters)[1:]
+        return op(shape=same, run=by_kernel(name, options) if run is None else run)(normalise)
+
+    return make
+
+
+def by_kernel(name: str, options: list[str]) -> Run:
+    """``run`` of the kernel of that name, given the attributes of these names; the kernel says what it has saved."""
+    from_output = _core.activation_from_output(name)
+
+    def run(x: FloatArray, *, need: Any, **attributes: Any) -> tuple[FloatArray, Any]:
+        x, values = dense(x), tuple([attributes[option] for option in options]) if options else ()
+        y = _core.activation_forward(name, x, values)
+        saved = y if from_output else x
+
+        def backward(dy: FloatArray) -> tuple[FloatArray]:
+            return (_core.activation_backward(name, saved, laid_out(dy, layout_of(saved)), values),)
+
+        return y, backward
+
+    return run

@@ -1,0 +1,92 @@
+"""The losses that are a function of one output and its target, averaged, added up or as they are: a row each, with a
+functor of that name in cpp/kernels/loss/functions.h."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec
+
+import numpy as np
+
+from fastnn import _core
+from fastnn.arrays import FloatArray, as_float32
+from fastnn.ops.checks import broadcast, check_reduction, scaled
+from fastnn.ops.op import Normal, Op, Run, Shape, op
+
+__all__ = [
+    "mse_loss",
+]
+
+P = ParamSpec("P")
+
+POINTWISE_LOSSES: dict[str, Op[Any]] = {}  # by their own names and the short ones, for fit and the tables of graph/
+
+
+def _pointwise_loss(*short: str) -> Callable[[Callable[P, Normal]], Op[P]]:
+    """``@_pointwise_loss("name", ...)`` over a normalise makes an Op that the kernel of its name computes, a row of
+    cpp/kernels/loss/pointwise_loss.cpp, which is given the attributes but for ``reduction`` in their order."""
+
+    def make(normalise: Callable[P, Normal]) -> Op[P]:
+        name = normalise.__name__
+        options = [p for p in inspect.signature(normalise).parameters if p not in ("input", "target", "reduction")]
+        made = op(shape=_shape_of(name), run=_run_of(name, options), unread=("input", "target"))(normalise)
+        POINTWISE_LOSSES.update(dict.fromkeys((*short, name), made))
+        return made
+
+    return make
+
+
+def _shape_of(name: str) -> Callable[..., Shape]:
+    def shape(input: Shape, target: Shape, *weights: Shape | None, reduction: str, **options: Any) -> Shape:
+        if input != target:
+            raise ValueError(f"{name}: input has shape {input} but target has {target}")
+        for weight in weights:
+            if weight is not None and broadcast(name, input, weight) != input:
+                raise ValueError(f"{name}: a weight of shape {weight} does not fit input of shape {input}")
+        return input if reduction == "none" else ()
+
+    return shape
+
+
+def _run_of(name: str, options: list[str]) -> Run:
+    def run(
+        input: FloatArray, target: FloatArray, *weights: FloatArray | None, need: Sequence[bool], **attributes: Any
+    ) -> tuple[FloatArray, Any]:
+        x, t = np.require(input, requirements="C"), np.require(target, requirements="C")
+        each = [None if w is None else np.require(np.broadcast_to(w, x.shape), requirements="C") for w in weights]
+        weight, pos_weight = each or (None, None)
+        reduction, values = attributes["reduction"], tuple([attributes[o] for o in options if o in attributes])
+        scale = 1.0 if reduction != "mean" else 1 / x.size if x.size else np.nan
+        loss, dx, dt = _core.pointwise_loss(
+            name, x, t, weight, pos_weight, values, scale, reduction == "none", need[0], need[1]
+        )
+
+        def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+            return (*[None if g is None else scaled(g, dy) for g in (dx, dt)], *[None] * len(weights))
+
+        return loss, backward
+
+    return run
+
+
+def _given(name: str, input: Any, target: Any) -> tuple[FloatArray, FloatArray]:
+    return as_float32(input, name, "input"), as_float32(target, name, "target")
+
+
+@_pointwise_loss("mse")
+def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Normal:
+    """(input - target)², averaged, added up, or as it is.
+
+    Args:
+        input, target: any one shape; nothing is broadcast.
+        reduction: "mean" (default, over all elements), "sum" or "none".
+
+    Returns a 0-d array, or with "none" the shape of input. Squares and sums are float64. Raises ValueError when the
+    shapes differ or the reduction is unknown, TypeError for complex, object and string input.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.mse_loss([1.0, 2.0], [1.0, 4.0])
+    array(2., dtype=float32)
+    """
+    return _given("mse_loss", input, target), {"reduction": check_reduction(reduction, "mse_loss")}
