@@ -1,33 +1,16 @@
+import inspect
+
 import numpy as np
 import pytest
-import reference
 from check import check_op
+from reference.activation import FUNCTIONS, INF, NAN
 
 import fastnn as fnn
 from fastnn import _core, nn, ops
+from fastnn.nn import activation as layer_table
+from fastnn.ops import activation
 
-CASES = {
-    "relu": (ops.relu, reference.relu, {}),
-    "leaky_relu": (ops.leaky_relu, reference.leaky_relu, {"negative_slope": 0.2}),
-    "leaky_relu_negative": (ops.leaky_relu, reference.leaky_relu, {"negative_slope": -0.5}),
-    "gelu": (ops.gelu, reference.gelu, {}),
-    "gelu_tanh": (ops.gelu, reference.gelu, {"approximate": "tanh"}),
-    "silu": (ops.silu, reference.silu, {}),
-    "sigmoid": (ops.sigmoid, reference.sigmoid, {}),
-    "tanh": (ops.tanh, reference.tanh, {}),
-}
-INF, NAN = np.inf, np.nan
-
-# f and f' at NaN, inf, -inf, -0, 0: the values of torch 2.13 except where it makes NaN of gelu(inf).
-NON_FINITE = {
-    "relu": ([NAN, INF, 0, 0, 0], [1, 1, 0, 0, 0]),
-    "leaky_relu": ([NAN, INF, -INF, 0, 0], [0.2, 1, 0.2, 0.2, 0.2]),
-    "gelu": ([NAN, INF, NAN, 0, 0], [NAN, NAN, NAN, 0.5, 0.5]),
-    "gelu_tanh": ([NAN, INF, NAN, 0, 0], [NAN, 1, 0, 0.5, 0.5]),
-    "silu": ([NAN, INF, NAN, 0, 0], [NAN, NAN, NAN, 0.5, 0.5]),
-    "sigmoid": ([NAN, 1, 0, 0.5, 0.5], [NAN, 0, 0, 0.25, 0.25]),
-    "tanh": ([NAN, 1, -1, 0, 0], [NAN, 0, 0, 1, 1]),
-}
+CASES = {name: (getattr(ops, row.name), row.reference, row.options) for name, row in FUNCTIONS.items()}
 
 
 def away_from_zero(rng, shape):
@@ -61,14 +44,32 @@ def test_larger_than_caches(isa, rng):
     assert np.array_equal(leaf.grad, np.where(x > 0, dy, 0))
 
 
-@pytest.mark.parametrize(("name", "values"), NON_FINITE.items(), ids=NON_FINITE)
-def test_non_finite(isa, name, values):
-    tested, _, options = CASES[name]
-    x = fnn.Tensor(np.array([NAN, INF, -INF, -0.0, 0.0] * 9), requires_grad=True)  # vector body and tail
-    y = tested(x, **options)
+def values_and_slopes(row, x):
+    x = fnn.Tensor(x, requires_grad=True)
+    y = getattr(ops, row.name)(x, **row.options)
     y.backward(np.ones(y.shape))
-    for ours, want in zip((y.numpy(), x.grad), values, strict=True):
+    return y.numpy(), x.grad
+
+
+@pytest.mark.parametrize("row", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_non_finite(isa, row):
+    found = values_and_slopes(row, np.array([NAN, INF, -INF, -0.0, 0.0] * 9))  # vector body and tail
+    for ours, want in zip(found, (row.values, row.slopes), strict=True):
         assert np.array_equal(ours, np.tile(np.float32(want), 9), equal_nan=True)
+
+
+@pytest.mark.parametrize("row", [row for row in FUNCTIONS.values() if row.kinks], ids=lambda row: row.name)
+def test_kinks(isa, row):
+    found = values_and_slopes(row, np.array([*row.kinks] * 37))
+    for ours, want in zip(found, zip(*row.kinks.values(), strict=True), strict=True):
+        assert np.array_equal(ours, np.tile(np.float32(want), 37))
+
+
+def test_every_function_has_a_row():
+    """But for those that NumPy computes, which test_pointwise.py looks at."""
+    assert {row.name for row in FUNCTIONS.values()} == set(activation.__all__)
+    layers = {row.layer for row in FUNCTIONS.values()}
+    assert layers == {name for name in layer_table.__all__ if "Softmax" not in name}
 
 
 @pytest.mark.parametrize(("tested", "expected", "options"), CASES.values(), ids=CASES)
@@ -126,19 +127,47 @@ def test_inputs(isa):
     assert x.grad.shape == (3, 0)
 
 
-def test_layers(rng):
-    x = rng.standard_normal((4, 5)).astype(np.float32)
-    for layer, expected in (
-        (nn.ReLU(), ops.relu(x)),
-        (nn.LeakyReLU(), ops.leaky_relu(x, 0.01)),
-        (nn.LeakyReLU(0.3), ops.leaky_relu(x, 0.3)),
-        (nn.GELU(), ops.gelu(x)),
-        (nn.GELU(approximate="tanh"), ops.gelu(x, "tanh")),
-        (nn.SiLU(), ops.silu(x)),
-        (nn.Sigmoid(), ops.sigmoid(x)),
-        (nn.Tanh(), ops.tanh(x)),
-    ):
-        assert np.array_equal(layer(fnn.Tensor(x)), expected)
+@pytest.mark.parametrize("row", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_layers(rng, row):
+    x, op, layer = rng.standard_normal((4, 5)).astype(np.float32), getattr(ops, row.name), getattr(nn, row.layer)
+    assert np.array_equal(layer()(fnn.Tensor(x)), op(x))
+    assert np.array_equal(layer(**row.options)(fnn.Tensor(x)), op(x, **row.options))
+    assert np.array_equal(layer(*row.options.values())(fnn.Tensor(x)), op(x, *row.options.values()))
+    assert getattr(nn.functional, row.name) is op
+
+
+@pytest.mark.parametrize("row", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_layers_in_files(row, tmp_path):
+    for options in ({}, row.options):
+        model = nn.Sequential(nn.Linear(3, 4), getattr(nn, row.layer)(**options))
+        fnn.save(model, tmp_path / "model")
+        again = fnn.load(tmp_path / "model")
+        assert repr(again) == repr(model)
+        assert np.array_equal(again.predict(np.ones((2, 3))), model.predict(np.ones((2, 3))))
+
+
+@pytest.mark.parametrize("row", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_against_torch(row):
+    """Values and gradients, also at kinks, in 33 copies: what torch's loops over vectors give."""
+    torch = pytest.importorskip("torch")
+    theirs = getattr(torch.nn.functional, row.name)
+    points = np.array([*np.linspace(-8, 8, 81), *row.kinks, 0.0, -0.0, 30, -30, 1e-5, -1e-5], np.float32).repeat(33)
+    for options in ({}, row.options):
+        x, b = fnn.Tensor(points, requires_grad=True), torch.tensor(points, requires_grad=True)
+        y, want = getattr(ops, row.name)(x, **options), theirs(b, **options)
+        y.backward(np.full(points.shape, 0.75))
+        want.backward(torch.full(points.shape, 0.75))
+        np.testing.assert_allclose(y.numpy(), want.detach().numpy(), rtol=2e-6, atol=1e-6)
+        np.testing.assert_allclose(x.grad, b.grad.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted({row.layer for row in FUNCTIONS.values()}))
+def test_constructors_are_torchs(name):
+    torch = pytest.importorskip("torch")
+    ours, theirs = (inspect.signature(getattr(n, name)).parameters.values() for n in (nn, torch.nn))
+    assert [(p.name, p.default) for p in ours] == [
+        (p.name, p.default) for p in theirs if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
 
 
 def test_methods(rng):
@@ -158,6 +187,10 @@ def test_errors():
         _core.activation_forward("cosine", np.zeros(3, np.float32))
     with pytest.raises(ValueError, match="log has no backward"):
         _core.activation_backward("log", np.zeros(3, np.float32), np.zeros(3, np.float32))
+    with pytest.raises(ValueError, match="leaky_relu has 1 options, not 0"):
+        _core.activation_forward("leaky_relu", np.zeros(3, np.float32))
+    with pytest.raises(ValueError, match="relu has 0 options, not 3"):
+        _core.activation_backward("relu", np.zeros(3, np.float32), np.zeros(3, np.float32), (1.0, 2.0, 3.0))
     with pytest.raises(TypeError, match="x must be dense"):
         _core.activation_forward("relu", np.zeros((4, 4), np.float32)[:, ::2])
     with pytest.raises(ValueError, match=r"dy has shape \(2,\), expected \(3,\)"):

@@ -4,6 +4,8 @@ that has one spoils only what it is multiplied into."""
 import numpy as np
 import pytest
 from cases import CASES, is_float, run
+from reference.activation import FUNCTIONS
+from reference.pointwise_loss import LOSSES
 
 import fastnn as fnn
 from fastnn import nn, ops
@@ -11,6 +13,8 @@ from fastnn import nn, ops
 NONE: tuple[int | None, ...] = (None,)
 # The batch axes of the arrays of a case and of its outputs, None where there is none (and for all arrays beyond these).
 BATCH: dict[str, tuple[tuple[int | None, ...], tuple[int | None, ...]]] = {
+    **dict.fromkeys(FUNCTIONS, ((0,), (0,))),
+    **dict.fromkeys(LOSSES, ((0, 0), NONE)),
     "abs": ((0,), (0,)),
     "adaptive_avgpool1d": ((0,), (0,)),
     "adaptive_avgpool2d": ((0,), (0,)),
@@ -41,12 +45,10 @@ BATCH: dict[str, tuple[tuple[int | None, ...], tuple[int | None, ...]]] = {
     "exp": ((0,), (0,)),
     "flatten": ((0,), (0,)),
     "flip": ((0,), (0,)),
-    "gelu": ((0,), (0,)),
     "gru": ((1, 1), (1, 1)),
     "gru_cell": ((0, 0), (0,)),
     "gru_variant": ((1, 1), (1, 1)),
     "index": ((0,), (0,)),
-    "leaky_relu": ((0,), (0,)),
     "linear": ((0,), (0,)),
     "log": ((0,), (0,)),
     "log_softmax": ((0,), (0,)),
@@ -62,20 +64,16 @@ BATCH: dict[str, tuple[tuple[int | None, ...], tuple[int | None, ...]]] = {
     "mean": ((0,), (0,)),
     "min_at": ((0,), (0,)),
     "minimum": ((0, 0), (0,)),
-    "mse_loss": ((0, 0), NONE),
     "mul": ((0,), (0,)),
     "neg": ((0,), (0,)),
     "pad": ((0,), (0,)),
     "permute": ((0,), (0,)),
     "pow": ((0,), (0,)),
     "put_rows": ((0,), NONE),
-    "relu": ((0,), (0,)),
     "repeat": ((0,), (0,)),
     "reshape": ((0,), (0,)),
     "rnn": ((1, 1), (1, 1)),
     "rnn_cell": ((0, 0), (0,)),
-    "sigmoid": ((0,), (0,)),
-    "silu": ((0,), (0,)),
     "softmax": ((0,), (0,)),
     "split": ((0,), (0, 0)),
     "sqrt": ((0,), (0,)),
@@ -85,7 +83,6 @@ BATCH: dict[str, tuple[tuple[int | None, ...], tuple[int | None, ...]]] = {
     "sub": ((0,), (0,)),
     "sum": ((1,), (0,)),
     "take_rows": ((0,), NONE),
-    "tanh": ((0,), (0,)),
     "transpose": ((0,), (0,)),
     "unbind": ((0,), (0, 0, 0, 0)),
     "unsqueeze": ((0,), (0,)),

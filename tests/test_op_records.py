@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from cases import CASES, LOOKS, RANDOM, Case, Indices
 from recorder import Calls, blank, shapes_of
+from reference.pointwise_loss import LOSSES
 
 import fastnn as fnn
 from fastnn import ops
@@ -22,6 +23,10 @@ def _training(x):
 
 
 MORE = {
+    **{
+        f"{name}_none": Case(getattr(ops, row.name), ((4, 6), (4, 6)), {**row.options, "reduction": "none"})
+        for name, row in LOSSES.items()
+    },
     "avgpool2d_ceil": Case(
         ops.avgpool2d, ((1, 2, 7, 6),), {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True}
     ),
@@ -44,7 +49,6 @@ MORE = {
     "linear_vector": Case(ops.linear, ((7,), (4, 7), (4,))),
     "lstm_one": Case(ops.lstm_cell, ((4,), (6,), (6,), (24, 4), (24, 6))),
     "matmul_vector": Case(ops.matmul, ((4,), (2, 4, 3))),
-    "mse_loss_none": Case(ops.mse_loss, ((4, 6), (4, 6)), {"reduction": "none"}),
 }
 ALL = {**CASES, **LOOKS, **RANDOM, **MORE}
 ERRORS = (IndexError, TypeError, ValueError)

@@ -8,6 +8,8 @@ import pickle
 import numpy as np
 import pytest
 from models import First, assert_same_output, assert_same_state
+from reference.activation import FUNCTIONS
+from reference.pointwise_loss import LOSSES
 
 import fastnn as fnn
 from fastnn import nn
@@ -81,8 +83,14 @@ def same(make):
     return lambda draw, shape: (make(draw), shape)
 
 
+def function(name):
+    options = [{}, *[row.options for row in FUNCTIONS.values() if row.layer == name]]
+    return same(lambda draw: getattr(nn, name)(**draw(st.sampled_from(options))))
+
+
+FUNCTION_LAYERS = {row.layer for row in FUNCTIONS.values()}
 GROW = {
-    "GELU": same(lambda draw: nn.GELU(draw(st.sampled_from(["none", "tanh"])))),
+    **{name: function(name) for name in sorted(FUNCTION_LAYERS)},
     "GRU": recurrent(nn.GRU),
     "LSTM": lstm_variant,
     "RNN": recurrent(nn.RNN),
@@ -101,35 +109,19 @@ GROW = {
     "GRUCell": cell(nn.GRUCell),
     "Identity": same(lambda draw: nn.Identity()),
     "LSTMCell": cell(nn.LSTMCell, First),
-    "LeakyReLU": same(lambda draw: nn.LeakyReLU(0.3)),
     "Linear": lambda draw, shape: (nn.Linear(shape[-1], 4, bias=draw(st.booleans())), (*shape[:-1], 4)),
     "LogSoftmax": same(lambda draw: nn.LogSoftmax(-1)),
     "MaxPool1d": pooling(nn.MaxPool1d),
     "MaxPool2d": pooling(nn.MaxPool2d),
     "RNNCell": cell(nn.RNNCell),
-    "ReLU": same(lambda draw: nn.ReLU()),
-    "SiLU": same(lambda draw: nn.SiLU()),
-    "Sigmoid": same(lambda draw: nn.Sigmoid()),
     "Softmax": same(lambda draw: nn.Softmax(-1)),
-    "Tanh": same(lambda draw: nn.Tanh()),
 }
+LOSS_LAYERS = {row.layer for row in LOSSES.values()}
 # Embedding stands at the beginning, Sequential around; the others do not give what the next layer takes.
-ELSEWHERE = {"CRF", "CTCLoss", "CrossEntropyLoss", "Embedding", "MSELoss", "ModuleDict", "ModuleList", "Sequential"}
+ELSEWHERE = {"CRF", "CTCLoss", "CrossEntropyLoss", "Embedding", "ModuleDict", "ModuleList", "Sequential", *LOSS_LAYERS}
 
 
-STATELESS = {
-    "Dropout",
-    "Flatten",
-    "Identity",
-    "GELU",
-    "LeakyReLU",
-    "LogSoftmax",
-    "ReLU",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Tanh",
-}
+STATELESS = {*FUNCTION_LAYERS, "Dropout", "Flatten", "Identity", "LogSoftmax", "Softmax"}
 
 
 def test_no_layer_is_forgotten():

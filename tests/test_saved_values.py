@@ -6,22 +6,26 @@ import gc
 import numpy as np
 import pytest
 from cases import CASES, is_float, outputs_of
+from reference.activation import FUNCTIONS
+from reference.pointwise_loss import LOSSES
 
 import fastnn as fnn
 from fastnn import nn, ops, writes
 
+FROM_OUTPUT = {name for name, row in FUNCTIONS.items() if row.saves == "y"}
 # What is saved by none, or not an input: outputs, indices, a gradient made with the loss.
 NO_INPUT = {
     *("adaptive_avgpool1d", "adaptive_avgpool2d", "avgpool1d", "avgpool2d", "cross_entropy", "embedding"),
     *("cross_entropy_probabilities", "cross_entropy_weight", "ctc_loss", "ctc_loss_joined", "log_softmax"),
     *("maxpool1d", "maxpool2d"),
-    *("maxpool2d_many_taps", "mean", "mse_loss", "relu", "sigmoid", "softmax", "sum", "tanh"),
+    *("maxpool2d_many_taps", "mean", "softmax", "sum", *LOSSES),
+    *FROM_OUTPUT,
     *("add", "exp", "max_at", "min_at", "neg", "sqrt", "sub", "where"),
     *("broadcast_to", "chunk", "concatenate", "flatten", "flip", "index", "pad", "permute", "put_rows", "repeat"),
     *("reshape", "split", "squeeze", "stack", "take_rows", "transpose", "unbind", "unsqueeze"),
 }
 # Save an output.
-OUTPUT = {"exp", "gru", "log_softmax", "lstm", "relu", "rnn", "sigmoid", "softmax", "sqrt", "tanh"}
+OUTPUT = {"exp", "gru", "log_softmax", "lstm", "rnn", "softmax", "sqrt", *FROM_OUTPUT}
 
 
 def _optimizer_step(t):

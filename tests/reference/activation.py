@@ -1,22 +1,27 @@
+"""The elementwise functions: formulas, and for each the row of what tests want to know of it."""
+
 import math
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+INF, NAN = np.inf, np.nan
 erf = np.vectorize(math.erf, otypes=[np.float64])
-
-
-def relu(x):
-    return np.where(x < 0, 0, x)
-
-
-def leaky_relu(x, *, negative_slope=0.01):
-    return np.where(x < 0, negative_slope * x, x)
 
 
 def gelu(x, *, approximate="none"):
     if approximate == "tanh":
         return x * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
     return x * 0.5 * (1 + erf(x / np.sqrt(2)))
+
+
+def leaky_relu(x, *, negative_slope=0.01):
+    return np.where(x < 0, negative_slope * x, x)
+
+
+def relu(x):
+    return np.where(x < 0, 0, x)
 
 
 def sigmoid(x):
@@ -30,3 +35,39 @@ def silu(x):
 
 def tanh(x):
     return np.tanh(x)
+
+
+@dataclass(frozen=True)
+class Function:
+    """The reference of the op of the same name with some options. values and slopes: f and f' at nan, inf, -inf, -0 and
+    0; kinks: x to (f, f') where f' is a convention. What torch says, except where it makes nan of gelu(inf)."""
+
+    reference: Any
+    layer: str
+    values: tuple[float, ...]
+    slopes: tuple[float, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    kinks: dict[float, tuple[float, float]] = field(default_factory=dict)
+    saves: str = "x"  # what the gradient is computed from: y or x
+
+    @property
+    def name(self) -> str:
+        return self.reference.__name__
+
+
+_ZEROS = (NAN, INF, NAN, 0, 0)
+
+FUNCTIONS = {
+    "gelu": Function(gelu, "GELU", _ZEROS, (NAN, NAN, NAN, 0.5, 0.5)),
+    "gelu_tanh": Function(gelu, "GELU", _ZEROS, (NAN, 1, 0, 0.5, 0.5), {"approximate": "tanh"}),
+    "leaky_relu": Function(
+        leaky_relu, "LeakyReLU", (NAN, INF, -INF, 0, 0), (0.2, 1, 0.2, 0.2, 0.2), {"negative_slope": 0.2}
+    ),
+    "leaky_relu_negative": Function(
+        leaky_relu, "LeakyReLU", (NAN, INF, INF, 0, 0), (-0.5, 1, -0.5, -0.5, -0.5), {"negative_slope": -0.5}
+    ),
+    "relu": Function(relu, "ReLU", (NAN, INF, 0, 0, 0), (1, 1, 0, 0, 0), saves="y"),
+    "sigmoid": Function(sigmoid, "Sigmoid", (NAN, 1, 0, 0.5, 0.5), (NAN, 0, 0, 0.25, 0.25), saves="y"),
+    "silu": Function(silu, "SiLU", _ZEROS, (NAN, NAN, NAN, 0.5, 0.5)),
+    "tanh": Function(tanh, "Tanh", (NAN, 1, -1, 0, 0), (NAN, 0, 0, 1, 1), saves="y"),
+}

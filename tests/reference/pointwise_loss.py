@@ -1,0 +1,48 @@
+"""The pointwise losses: formulas of one element, and for each the row of what tests want to know of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+INF, NAN = np.inf, np.nan
+
+
+def mse_loss(x, target):
+    return (x - target) ** 2
+
+
+def reduced(function, options):
+    """function(x, target, reduction=...) in float64."""
+
+    def loss(x, target, *, reduction="mean"):
+        each = function(x, target, **options)
+        return {"mean": each.mean, "sum": each.sum, "none": lambda: each}[reduction]()
+
+    return loss
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The formula of the op of the same name with some options. values, slopes: the loss and its derivative by x where
+    the target is 1 and x nan, inf, -inf, 1 and 0: what torch says."""
+
+    formula: Any
+    layer: str
+    short: tuple[str, ...]  # names that fit takes besides the op's own
+    values: tuple[float, ...]
+    slopes: tuple[float, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.formula.__name__
+
+    @property
+    def reference(self) -> Any:
+        return reduced(self.formula, self.options)
+
+
+LOSSES = {
+    "mse_loss": Loss(mse_loss, "MSELoss", ("mse",), (NAN, INF, INF, 0, 1), (NAN, INF, -INF, 0, -2)),
+}
