@@ -1,4 +1,4 @@
-"""Cross entropy against torch: its definitions of weights, ignored targets, smoothing and means are the specification."""
+"""Cross entropy against torch, whose weights, ignored targets, smoothing and means are the specification."""
 
 import itertools
 
