@@ -49,6 +49,7 @@ class Function:
     options: dict[str, Any] = field(default_factory=dict)
     kinks: dict[float, tuple[float, float]] = field(default_factory=dict)
     saves: str = "x"  # what the gradient is computed from: y or x
+    ulps: float | None = None  # bound of the error over all floats, where it is a relative one
 
     @property
     def name(self) -> str:
@@ -67,7 +68,7 @@ FUNCTIONS = {
         leaky_relu, "LeakyReLU", (NAN, INF, INF, 0, 0), (-0.5, 1, -0.5, -0.5, -0.5), {"negative_slope": -0.5}
     ),
     "relu": Function(relu, "ReLU", (NAN, INF, 0, 0, 0), (1, 1, 0, 0, 0), saves="y"),
-    "sigmoid": Function(sigmoid, "Sigmoid", (NAN, 1, 0, 0.5, 0.5), (NAN, 0, 0, 0.25, 0.25), saves="y"),
+    "sigmoid": Function(sigmoid, "Sigmoid", (NAN, 1, 0, 0.5, 0.5), (NAN, 0, 0, 0.25, 0.25), saves="y", ulps=2.5),
     "silu": Function(silu, "SiLU", _ZEROS, (NAN, NAN, NAN, 0.5, 0.5)),
-    "tanh": Function(tanh, "Tanh", (NAN, 1, -1, 0, 0), (NAN, 0, 0, 1, 1), saves="y"),
+    "tanh": Function(tanh, "Tanh", (NAN, 1, -1, 0, 0), (NAN, 0, 0, 1, 1), saves="y", ulps=2.7),
 }
