@@ -10,6 +10,10 @@ INF, NAN = np.inf, np.nan
 erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
+def elu(x, *, alpha=1.0):
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
 def gelu(x, *, approximate="none"):
     if approximate == "tanh":
         return x * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
@@ -59,6 +63,7 @@ class Function:
 _ZEROS = (NAN, INF, NAN, 0, 0)
 
 FUNCTIONS = {
+    "elu": Function(elu, "ELU", (NAN, INF, -0.5, 0, 0), (NAN, 1, 0, 0.5, 0.5), {"alpha": 0.5}, ulps=1),
     "gelu": Function(gelu, "GELU", _ZEROS, (NAN, NAN, NAN, 0.5, 0.5)),
     "gelu_tanh": Function(gelu, "GELU", _ZEROS, (NAN, 1, 0, 0.5, 0.5), {"approximate": "tanh"}),
     "leaky_relu": Function(

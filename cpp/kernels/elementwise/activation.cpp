@@ -65,6 +65,7 @@ ActivationKernels both_of(const char* name) {
 void add_activation(ElementwiseKernels& k) {
   static const ActivationKernels rows[] = {
       // clang-format off
+      both_of<Elu>("elu"),
       values_of<Erf>("erf"),  // for the tests of core/math.h, as exp and log
       values_of<Exp>("exp"),
       both_of<Gelu>("gelu"),

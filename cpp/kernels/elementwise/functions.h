@@ -17,6 +17,12 @@ struct Function {
   static constexpr int64_t kChunk = 1 << 14;  // floats to a task: a few microseconds; kMoves where memory is all of it
 };
 
+struct Elu : Function {               // Clevert et al. 2015
+  static constexpr int kOptions = 1;  // alpha
+  static vf value(vf x, const vf* o) { return x > vf{} ? x : o[0] * expm1(x); }
+  static vf pull(vf x, vf dy, const vf* o) { return x > vf{} ? dy : dy * (o[0] * exp(x)); }
+};
+
 struct Erf : Function {
   static vf value(vf x, const vf*) { return erf(x); }
 };

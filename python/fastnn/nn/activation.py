@@ -5,6 +5,7 @@ from fastnn.nn.op_layer import OpLayer
 from fastnn.ops.activation import check_gelu
 
 __all__ = [
+    "ELU",
     "GELU",
     "LeakyReLU",
     "LogSoftmax",
@@ -14,6 +15,23 @@ __all__ = [
     "Softmax",
     "Tanh",
 ]
+
+
+class ELU(OpLayer):
+    """x where x > 0, else alpha (exp(x) - 1) (Clevert et al. 2015), see ops.elu.
+
+    alpha: default 1.0. inplace: as ReLU.
+
+    >>> import fastnn as fnn
+    >>> fnn.nn.ELU(0.5)(fnn.Tensor([-100.0, 2.0]))
+    Tensor([-0.5,  2. ])
+    """
+
+    op = ops.elu
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        self.alpha = float(alpha)
+        self.inplace = inplace
 
 
 class GELU(OpLayer):

@@ -10,6 +10,7 @@ from fastnn.ops.elementwise import by_kernel, elementwise
 from fastnn.ops.op import Normal
 
 __all__ = [
+    "elu",
     "gelu",
     "leaky_relu",
     "relu",
@@ -17,6 +18,19 @@ __all__ = [
     "silu",
     "tanh",
 ]
+
+
+@elementwise()
+def elu(x: Any, alpha: float = 1.0) -> Normal:
+    """x where x > 0, else alpha (exp(x) - 1), elementwise (Clevert et al. 2015, arXiv 1511.07289).
+
+    alpha: default 1.0. The gradient at 0 is alpha. Shapes, layout and errors as relu.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.elu([-1.0, 2.0]).round(4)
+    array([-0.6321,  2.    ], dtype=float32)
+    """
+    return (as_float32(x, "elu", "x"),), {"alpha": float(alpha)}
 
 
 _GELU = {"none": by_kernel("gelu", []), "tanh": by_kernel("gelu_tanh", [])}
