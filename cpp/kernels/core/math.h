@@ -1,7 +1,7 @@
 // exp, expm1, log, log1p, sigmoid, tanh and erf of vectors, without libm or tables. Bounds against float64 over all
 // floats, with FMA or without:
 //   exp <= 1.1 ULP, sigmoid <= 2.5 ULP, tanh <= 2.7 ULP, also where the result is subnormal or next to zero;
-//   log <= 0.9 ULP, erf <= 1.2 ULP; expm1 below 0 <= 1 ULP, log1p of exp(x) with x <= 0 <= 2 ULP.
+//   log <= 0.9 ULP, erf <= 1.2 ULP; expm1 below 0 <= 1 ULP, log1p of exp(x) with x <= 0 <= 2.1 ULP.
 // NaN gives NaN; +-inf and overflow give the exact limit. The same bits on every ISA level that has FMA.
 #pragma once
 #include "simd.h"
