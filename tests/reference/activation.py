@@ -37,6 +37,10 @@ def silu(x):
     return x * sigmoid(x)
 
 
+def softplus(x, *, beta=1.0, threshold=20.0):
+    return np.where(beta * x > threshold, x, np.logaddexp(0, beta * x) / beta)
+
+
 def tanh(x):
     return np.tanh(x)
 
@@ -75,5 +79,13 @@ FUNCTIONS = {
     "relu": Function(relu, "ReLU", (NAN, INF, 0, 0, 0), (1, 1, 0, 0, 0), saves="y"),
     "sigmoid": Function(sigmoid, "Sigmoid", (NAN, 1, 0, 0.5, 0.5), (NAN, 0, 0, 0.25, 0.25), saves="y", ulps=2.5),
     "silu": Function(silu, "SiLU", _ZEROS, (NAN, NAN, NAN, 0.5, 0.5)),
+    "softplus": Function(
+        softplus,
+        "Softplus",
+        (NAN, INF, 0, np.log(2) / 2, np.log(2) / 2),
+        (NAN, 1, 0, 0.5, 0.5),
+        {"beta": 2.0, "threshold": 15.0},
+        ulps=2.1,
+    ),
     "tanh": Function(tanh, "Tanh", (NAN, 1, -1, 0, 0), (NAN, 0, 0, 1, 1), saves="y", ulps=2.7),
 }

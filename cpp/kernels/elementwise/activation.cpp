@@ -75,6 +75,7 @@ void add_activation(ElementwiseKernels& k) {
       both_of<Relu>("relu"),
       both_of<Sigmoid>("sigmoid"),
       both_of<Silu>("silu"),
+      both_of<Softplus>("softplus"),
       both_of<Tanh>("tanh"),
       // clang-format on
   };

@@ -82,6 +82,18 @@ struct Silu : Function {
   }
 };
 
+struct Softplus : Function {          // log(1 + exp(u)) / beta, u = beta x, in the form that never overflows
+  static constexpr int kOptions = 2;  // beta, threshold
+  static vf value(vf x, const vf* o) {
+    const vf u = o[0] * x;
+    return u > o[1] ? x : (at_least(u, vf{}) + log1p(exp(-abs(u)))) / o[0];
+  }
+  static vf pull(vf x, vf dy, const vf* o) {
+    const vf u = o[0] * x;
+    return u > o[1] ? dy : dy * sigmoid(u);
+  }
+};
+
 struct Tanh : Function {
   static constexpr bool kFromOutput = true;
   static vf value(vf x, const vf*) { return tanh(x); }

@@ -13,6 +13,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softplus",
     "Tanh",
 ]
 
@@ -135,6 +136,23 @@ class Softmax(OpLayer):
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
+
+
+class Softplus(OpLayer):
+    """log(1 + exp(beta x)) / beta, and x where beta x is above threshold, see ops.softplus.
+
+    beta: default 1.0. threshold: default 20.0.
+
+    >>> import fastnn as fnn
+    >>> fnn.nn.Softplus()(fnn.Tensor([0.0, 100.0]))
+    Tensor([  0.6931472, 100.       ])
+    """
+
+    op = ops.softplus
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self.beta = float(beta)
+        self.threshold = float(threshold)
 
 
 class Tanh(OpLayer):

@@ -16,6 +16,7 @@ __all__ = [
     "relu",
     "sigmoid",
     "silu",
+    "softplus",
     "tanh",
 ]
 
@@ -107,6 +108,20 @@ def silu(x: Any) -> Normal:
     array([-0.2689,  0.    ,  0.7311], dtype=float32)
     """
     return (as_float32(x, "silu", "x"),), {}
+
+
+@elementwise()
+def softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Normal:
+    """log(1 + exp(beta x)) / beta, elementwise, a smooth relu; never overflows (Dugas et al. 2000).
+
+    beta: default 1.0. threshold: where beta x is above it, the result is x; default 20.0. Shapes, layout and errors as
+    relu.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.softplus([-100.0, 0.0, 100.0])
+    array([3.783506e-44, 6.931472e-01, 1.000000e+02], dtype=float32)
+    """
+    return (as_float32(x, "softplus", "x"),), {"beta": float(beta), "threshold": float(threshold)}
 
 
 @elementwise()
