@@ -20,6 +20,10 @@ def gelu(x, *, approximate="none"):
     return x * 0.5 * (1 + erf(x / np.sqrt(2)))
 
 
+def hardswish(x):
+    return x * np.clip(x + 3, 0, 6) / 6
+
+
 def leaky_relu(x, *, negative_slope=0.01):
     return np.where(x < 0, negative_slope * x, x)
 
@@ -70,6 +74,7 @@ FUNCTIONS = {
     "elu": Function(elu, "ELU", (NAN, INF, -0.5, 0, 0), (NAN, 1, 0, 0.5, 0.5), {"alpha": 0.5}, ulps=1),
     "gelu": Function(gelu, "GELU", _ZEROS, (NAN, NAN, NAN, 0.5, 0.5)),
     "gelu_tanh": Function(gelu, "GELU", _ZEROS, (NAN, 1, 0, 0.5, 0.5), {"approximate": "tanh"}),
+    "hardswish": Function(hardswish, "Hardswish", _ZEROS, (NAN, 1, 0, 0.5, 0.5), kinks={-3: (0, 0), 3: (3, 1)}),
     "leaky_relu": Function(
         leaky_relu, "LeakyReLU", (NAN, INF, -INF, 0, 0), (0.2, 1, 0.2, 0.2, 0.2), {"negative_slope": 0.2}
     ),

@@ -70,6 +70,7 @@ void add_activation(ElementwiseKernels& k) {
       values_of<Exp>("exp"),
       both_of<Gelu>("gelu"),
       both_of<GeluTanh>("gelu_tanh"),
+      both_of<Hardswish>("hardswish"),
       both_of<LeakyRelu>("leaky_relu"),
       values_of<Log>("log"),
       both_of<Relu>("relu"),

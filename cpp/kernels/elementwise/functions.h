@@ -50,6 +50,17 @@ struct GeluTanh : Function {  // 1/2 (1 + tanh(u)) = sigmoid(2 u), which keeps i
   }
 };
 
+struct Hardswish : Function {  // x relu6(x + 3) / 6 (Howard et al. 2019)
+  static constexpr int64_t kChunk = kMoves;
+  static vf value(vf x, const vf*) {
+    return x * (at_most(at_least(x + splat(3.0f), vf{}), splat(6.0f)) * splat(1.0f / 6));
+  }
+  static vf pull(vf x, vf dy, const vf*) {
+    const vf inside = dy * fma(x, splat(1.0f / 3), splat(0.5f));
+    return x <= splat(-3.0f) ? vf{} : x >= splat(3.0f) ? dy : inside;
+  }
+};
+
 struct LeakyRelu : Function {
   static constexpr int kOptions = 1;  // negative_slope
   static constexpr int64_t kChunk = kMoves;

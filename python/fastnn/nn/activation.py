@@ -7,6 +7,7 @@ from fastnn.ops.activation import check_gelu
 __all__ = [
     "ELU",
     "GELU",
+    "Hardswish",
     "LeakyReLU",
     "LogSoftmax",
     "ReLU",
@@ -50,6 +51,20 @@ class GELU(OpLayer):
     def __init__(self, approximate: str = "none") -> None:
         check_gelu(approximate)
         self.approximate = approximate
+
+
+class Hardswish(OpLayer):
+    """x min(max(x + 3, 0), 6) / 6 (Howard et al. 2019), see ops.hardswish. inplace: as ReLU.
+
+    >>> import fastnn as fnn
+    >>> fnn.nn.Hardswish()(fnn.Tensor([1.5, 4.0]))
+    Tensor([1.125, 4.   ])
+    """
+
+    op = ops.hardswish
+
+    def __init__(self, inplace: bool = False) -> None:
+        self.inplace = inplace
 
 
 class LeakyReLU(OpLayer):

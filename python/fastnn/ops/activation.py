@@ -12,6 +12,7 @@ from fastnn.ops.op import Normal
 __all__ = [
     "elu",
     "gelu",
+    "hardswish",
     "leaky_relu",
     "relu",
     "sigmoid",
@@ -59,6 +60,19 @@ def gelu(x: Any, approximate: str = "none") -> Normal:
     array([-0.1587,  0.    ,  0.8413], dtype=float32)
     """
     return (as_float32(x, "gelu", "x"),), {"approximate": check_gelu(approximate)}
+
+
+@elementwise()
+def hardswish(x: Any) -> Normal:
+    """x min(max(x + 3, 0), 6) / 6, elementwise (Howard et al. 2019, arXiv 1905.02244).
+
+    The gradient at -3 is 0, at 3 it is 1. Shapes, layout and errors as relu.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.hardswish([-4.0, 1.5, 4.0])
+    array([-0.   ,  1.125,  4.   ], dtype=float32)
+    """
+    return (as_float32(x, "hardswish", "x"),), {}
 
 
 @elementwise()
