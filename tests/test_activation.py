@@ -29,7 +29,7 @@ def test_activation(isa, rng, tested, expected, options, shape):
 
 @pytest.mark.parametrize(("tested", "expected", "options"), CASES.values(), ids=CASES)
 def test_several_tasks(isa, rng, tested, expected, options):
-    size = 140_001 if tested in (ops.relu, ops.leaky_relu) else 35_001
+    size = 35_001 if tested is ops.gelu else 140_001  # its reference is slow; those that move memory have longer tasks
     check_op(tested, expected, away_from_zero(rng, size), probes=4, **options)
 
 
