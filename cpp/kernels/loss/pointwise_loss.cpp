@@ -93,7 +93,9 @@ PointwiseLossKernel row(const char* name) {
 
 void add_pointwise_loss(LossKernels& k) {
   static const PointwiseLossKernel rows[] = {
+      // clang-format off
       row<MseLoss>("mse_loss"),
+      // clang-format on
   };
   k.pointwise = rows;
   k.pointwise_count = sizeof rows / sizeof rows[0];
