@@ -8,6 +8,10 @@ import numpy as np
 INF, NAN = np.inf, np.nan
 
 
+def l1_loss(x, target):
+    return np.abs(x - target)
+
+
 def mse_loss(x, target):
     return (x - target) ** 2
 
@@ -44,5 +48,6 @@ class Loss:
 
 
 LOSSES = {
+    "l1_loss": Loss(l1_loss, "L1Loss", ("l1", "mae"), (NAN, INF, INF, 0, 1), (0, 1, -1, 0, -1)),
     "mse_loss": Loss(mse_loss, "MSELoss", ("mse",), (NAN, INF, INF, 0, 1), (NAN, INF, -INF, 0, -2)),
 }

@@ -19,6 +19,14 @@ struct Loss {
   static constexpr bool kWeighted = false;  // looks at weight and pos_weight
 };
 
+struct L1Loss : Loss {
+  static double loss(const Element& a, const double*) { return __builtin_fabs(a.x - a.target); }
+  static double dx(const Element& a, const double*) {
+    return (a.x > a.target ? 1.0 : 0.0) - (a.x < a.target ? 1.0 : 0.0);
+  }
+  static double dtarget(const Element& a, const double* o) { return -dx(a, o); }
+};
+
 struct MseLoss : Loss {
   static double loss(const Element& a, const double*) { return (a.x - a.target) * (a.x - a.target); }
   static double dx(const Element& a, const double*) { return 2 * (a.x - a.target); }

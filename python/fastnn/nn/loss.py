@@ -12,6 +12,7 @@ from fastnn.ops.ctc import check_blank
 __all__ = [
     "CTCLoss",
     "CrossEntropyLoss",
+    "L1Loss",
     "MSELoss",
 ]
 
@@ -74,6 +75,17 @@ class PointwiseLoss(OpLayer):
 
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = check_reduction(reduction, type(self).__name__)
+
+
+class L1Loss(PointwiseLoss):
+    """|input - target|, averaged ("mean", default), added up ("sum") or as it is ("none"), see ops.l1_loss.
+
+    >>> import fastnn as fnn
+    >>> fnn.nn.L1Loss()(fnn.Tensor([1.0, 2.0]), [1.0, 4.0])
+    Tensor(1.)
+    """
+
+    op = ops.l1_loss
 
 
 class MSELoss(PointwiseLoss):

@@ -15,6 +15,7 @@ from fastnn.ops.checks import broadcast, check_reduction, scaled
 from fastnn.ops.op import Normal, Op, Run, Shape, op
 
 __all__ = [
+    "l1_loss",
     "mse_loss",
 ]
 
@@ -72,6 +73,19 @@ def _run_of(name: str, options: list[str]) -> Run:
 
 def _given(name: str, input: Any, target: Any) -> tuple[FloatArray, FloatArray]:
     return as_float32(input, name, "input"), as_float32(target, name, "target")
+
+
+@_pointwise_loss("l1", "mae")
+def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Normal:
+    """|input - target|, averaged, added up, or as it is. The gradient where they are equal is 0.
+
+    Shapes, reduction and errors as mse_loss.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.l1_loss([1.0, 2.0], [1.0, 4.0])
+    array(1., dtype=float32)
+    """
+    return _given("l1_loss", input, target), {"reduction": check_reduction(reduction, "l1_loss")}
 
 
 @_pointwise_loss("mse")
