@@ -191,6 +191,14 @@ def test_errors(row):
         getattr(nn, row.layer)(reduction=None)
 
 
+def test_options():
+    for delta in (0, -1, NAN):
+        with pytest.raises(ValueError, match="huber_loss: delta is"):
+            ops.huber_loss(np.zeros(3), np.zeros(3), delta=delta)
+        with pytest.raises(ValueError, match="HuberLoss: delta is"):
+            nn.HuberLoss(delta=delta)
+
+
 def test_the_kernels_check_memory():
     x = np.zeros((3, 4), np.float32)
 

@@ -8,6 +8,11 @@ import numpy as np
 INF, NAN = np.inf, np.nan
 
 
+def huber_loss(x, target, delta=1.0):
+    d = np.abs(x - target)
+    return np.where(d <= delta, d**2 / 2, delta * (d - delta / 2))
+
+
 def l1_loss(x, target):
     return np.abs(x - target)
 
@@ -48,6 +53,9 @@ class Loss:
 
 
 LOSSES = {
+    "huber_loss": Loss(
+        huber_loss, "HuberLoss", ("huber",), (NAN, INF, INF, 0, 0.375), (NAN, 0.5, -0.5, 0, -0.5), {"delta": 0.5}
+    ),
     "l1_loss": Loss(l1_loss, "L1Loss", ("l1", "mae"), (NAN, INF, INF, 0, 1), (0, 1, -1, 0, -1)),
     "mse_loss": Loss(mse_loss, "MSELoss", ("mse",), (NAN, INF, INF, 0, 1), (NAN, INF, -INF, 0, -2)),
 }

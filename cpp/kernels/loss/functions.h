@@ -19,6 +19,19 @@ struct Loss {
   static constexpr bool kWeighted = false;  // looks at weight and pos_weight
 };
 
+struct HuberLoss : Loss {             // Huber 1964
+  static constexpr int kOptions = 1;  // delta
+  static double loss(const Element& a, const double* o) {
+    const double d = a.x - a.target, distance = __builtin_fabs(d);
+    return distance <= o[0] ? 0.5 * d * d : o[0] * (distance - 0.5 * o[0]);
+  }
+  static double dx(const Element& a, const double* o) {
+    const double d = a.x - a.target;
+    return d < -o[0] ? -o[0] : d > o[0] ? o[0] : d;
+  }
+  static double dtarget(const Element& a, const double* o) { return -dx(a, o); }
+};
+
 struct L1Loss : Loss {
   static double loss(const Element& a, const double*) { return __builtin_fabs(a.x - a.target); }
   static double dx(const Element& a, const double*) {

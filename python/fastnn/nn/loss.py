@@ -8,10 +8,12 @@ from fastnn.nn.op_layer import OpLayer
 from fastnn.ops.checks import check_reduction
 from fastnn.ops.cross_entropy import check_smoothing
 from fastnn.ops.ctc import check_blank
+from fastnn.ops.pointwise_loss import check_delta
 
 __all__ = [
     "CTCLoss",
     "CrossEntropyLoss",
+    "HuberLoss",
     "L1Loss",
     "MSELoss",
 ]
@@ -75,6 +77,23 @@ class PointwiseLoss(OpLayer):
 
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = check_reduction(reduction, type(self).__name__)
+
+
+class HuberLoss(PointwiseLoss):
+    """(input - target)² / 2 near 0, and beyond delta a line that goes on as it (Huber 1964), see ops.huber_loss.
+
+    reduction: "mean" (default), "sum" or "none". delta: above 0, default 1.0. Raises ValueError for others.
+
+    >>> import fastnn as fnn
+    >>> fnn.nn.HuberLoss()(fnn.Tensor([1.0, 2.0]), [1.0, 5.0])
+    Tensor(1.25)
+    """
+
+    op = ops.huber_loss
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.delta = check_delta(delta, "HuberLoss")
 
 
 class L1Loss(PointwiseLoss):

@@ -15,6 +15,7 @@ from fastnn.ops.checks import broadcast, check_reduction, scaled
 from fastnn.ops.op import Normal, Op, Run, Shape, op
 
 __all__ = [
+    "huber_loss",
     "l1_loss",
     "mse_loss",
 ]
@@ -73,6 +74,26 @@ def _run_of(name: str, options: list[str]) -> Run:
 
 def _given(name: str, input: Any, target: Any) -> tuple[FloatArray, FloatArray]:
     return as_float32(input, name, "input"), as_float32(target, name, "target")
+
+
+def check_delta(delta: float, op: str) -> float:
+    if not delta > 0:
+        raise ValueError(f"{op}: delta is {delta}, expected a number above 0")
+    return float(delta)
+
+
+@_pointwise_loss("huber")
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Normal:
+    """(input - target)² / 2 where |input - target| <= delta, else delta (|input - target| - delta / 2) (Huber 1964).
+
+    delta: above 0, default 1.0. Shapes, reduction and errors as mse_loss; ValueError for another ``delta``.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.huber_loss([1.5, 2.0], [1.0, 5.0], reduction="none")
+    array([0.125, 2.5  ], dtype=float32)
+    """
+    options = {"reduction": check_reduction(reduction, "huber_loss"), "delta": check_delta(delta, "huber_loss")}
+    return _given("huber_loss", input, target), options
 
 
 @_pointwise_loss("l1", "mae")
