@@ -159,7 +159,7 @@ def test_against_torch(rng, row, reduction):
     x, t = outputs(rng, (2, 3, 7)).astype(np.float32), targets(rng, (2, 3, 7)).astype(np.float32)
     x[0, 0, :2], t[0, 0, :2] = (0.25, 0.5), (0.25, 0)  # a kink
     for options in ({}, row.options):
-        given = {k: torch.tensor(v) if isinstance(v, list) else v for k, v in options.items()}
+        given = {k: torch.tensor(v) if "weight" in k else v for k, v in options.items()}
         a, b = (fnn.Tensor(v, requires_grad=True) for v in (x, t))
         c, d = (torch.tensor(v, requires_grad=True) for v in (x, t))
         y, want = op_of(row)(a, b, reduction=reduction, **options), theirs(c, d, reduction=reduction, **given)
@@ -189,6 +189,37 @@ def test_errors(row):
         op(np.zeros(3), np.zeros(3), reduction="average")
     with pytest.raises(ValueError, match=f"{row.layer}: reduction is None"):
         getattr(nn, row.layer)(reduction=None)
+
+
+@pytest.mark.parametrize(
+    "shapes", [((5,), (5,)), ((4, 1), (5,)), ((4, 5), None), (None, (4, 1)), ((), (1, 1))], ids=str
+)
+def test_weights(isa, rng, shapes):
+    """Of elements, rows, columns: as torch broadcasts them, and no gradients of theirs."""
+    torch = pytest.importorskip("torch")
+    x, t = rng.standard_normal((4, 5)).astype(np.float32), rng.uniform(0, 1, (4, 5)).astype(np.float32)
+    drawn = [None if shape is None else rng.uniform(0.2, 3, shape).astype(np.float32) for shape in shapes]
+    given = dict(zip(("weight", "pos_weight"), drawn, strict=True))
+    check_op(
+        lambda a, b: ops.binary_cross_entropy_with_logits(a, b, **given),
+        lambda a, b: np.asarray(
+            LOSSES["binary_cross_entropy_with_logits"].formula(a, b, *[1 if w is None else w for w in drawn]).mean()
+        ),
+        x,
+        t,
+    )
+    theirs = {name: None if w is None else torch.from_numpy(w.copy()) for name, w in given.items()}
+    want = torch.nn.functional.binary_cross_entropy_with_logits(torch.tensor(x), torch.tensor(t), **theirs)
+    assert np.isclose(nn.BCEWithLogitsLoss(**given)(x, t), want.item(), rtol=2e-6)
+    w = fnn.Parameter(np.ones(5))
+    with pytest.raises(RuntimeError, match="no gradient for its argument 2"):
+        ops.binary_cross_entropy_with_logits(x, t, w).backward()
+
+
+def test_weights_that_do_not_fit():
+    for shape in ((3,), (4, 4, 5), (5, 4)):
+        with pytest.raises(ValueError, match="binary_cross_entropy_with_logits: "):
+            ops.binary_cross_entropy_with_logits(np.zeros((4, 5)), np.zeros((4, 5)), np.ones(shape))
 
 
 def test_options():

@@ -8,6 +8,10 @@ import numpy as np
 INF, NAN = np.inf, np.nan
 
 
+def binary_cross_entropy_with_logits(x, target, weight=1.0, pos_weight=1.0):
+    return weight * ((1 - target) * np.logaddexp(0, x) + pos_weight * target * np.logaddexp(0, -x))
+
+
 def huber_loss(x, target, delta=1.0):
     d = np.abs(x - target)
     return np.where(d <= delta, d**2 / 2, delta * (d - delta / 2))
@@ -53,6 +57,14 @@ class Loss:
 
 
 LOSSES = {
+    "binary_cross_entropy_with_logits": Loss(
+        binary_cross_entropy_with_logits,
+        "BCEWithLogitsLoss",
+        ("bce_with_logits",),
+        (NAN, NAN, INF, 1.5 * np.log1p(np.exp(-1)), 1.5 * np.log(2)),  # torch makes nan of inf
+        (NAN, 0, -1.5, -1.5 / (1 + np.e), -0.75),
+        {"weight": 0.5, "pos_weight": 3.0},
+    ),
     "huber_loss": Loss(
         huber_loss, "HuberLoss", ("huber",), (NAN, INF, INF, 0, 0.375), (NAN, 0.5, -0.5, 0, -0.5), {"delta": 0.5}
     ),

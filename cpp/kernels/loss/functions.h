@@ -19,6 +19,22 @@ struct Loss {
   static constexpr bool kWeighted = false;  // looks at weight and pos_weight
 };
 
+// (1 - t) softplus(x) + pos_weight t softplus(-x): sums of what is not negative, for t in [0, 1].
+struct BinaryCrossEntropyWithLogits : Loss {
+  static constexpr bool kExponentials = true;
+  static constexpr bool kWeighted = true;
+  static double above(const Element& a) { return (a.x > 0 ? a.x : 0) + a.l; }   // softplus(x)
+  static double below(const Element& a) { return (a.x < 0 ? -a.x : 0) + a.l; }  // softplus(-x)
+  static double loss(const Element& a, const double*) {
+    return (1 - a.target) * above(a) + a.pos_weight * a.target * below(a);
+  }
+  static double dx(const Element& a, const double*) {
+    const double one = 1 / (1 + a.e), other = a.e * one;  // sigmoid(|x|), sigmoid(-|x|)
+    return (1 - a.target) * (a.x < 0 ? other : one) - a.pos_weight * a.target * (a.x < 0 ? one : other);
+  }
+  static double dtarget(const Element& a, const double*) { return a.pos_weight * below(a) - above(a); }
+};
+
 struct HuberLoss : Loss {             // Huber 1964
   static constexpr int kOptions = 1;  // delta
   static double loss(const Element& a, const double* o) {

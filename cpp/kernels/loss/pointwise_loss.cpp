@@ -94,6 +94,7 @@ PointwiseLossKernel row(const char* name) {
 void add_pointwise_loss(LossKernels& k) {
   static const PointwiseLossKernel rows[] = {
       // clang-format off
+      row<BinaryCrossEntropyWithLogits>("binary_cross_entropy_with_logits"),
       row<HuberLoss>("huber_loss"),
       row<L1Loss>("l1_loss"),
       row<MseLoss>("mse_loss"),

@@ -11,6 +11,7 @@ from fastnn.ops.ctc import check_blank
 from fastnn.ops.pointwise_loss import check_delta
 
 __all__ = [
+    "BCEWithLogitsLoss",
     "CTCLoss",
     "CrossEntropyLoss",
     "HuberLoss",
@@ -77,6 +78,22 @@ class PointwiseLoss(OpLayer):
 
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = check_reduction(reduction, type(self).__name__)
+
+
+class BCEWithLogitsLoss(PointwiseLoss):
+    """Binary cross entropy of scores of any size, see ops.binary_cross_entropy_with_logits for arguments and errors.
+
+    >>> import fastnn as fnn
+    >>> fnn.nn.BCEWithLogitsLoss()(fnn.Tensor([0.0, 0.0]), [1, 0])
+    Tensor(0.6931472)
+    """
+
+    op = ops.binary_cross_entropy_with_logits
+
+    def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
+        super().__init__(reduction)
+        self.weight = weight
+        self.pos_weight = pos_weight
 
 
 class HuberLoss(PointwiseLoss):

@@ -15,12 +15,14 @@ from fastnn.ops.checks import broadcast, check_reduction, scaled
 from fastnn.ops.op import Normal, Op, Run, Shape, op
 
 __all__ = [
+    "binary_cross_entropy_with_logits",
     "huber_loss",
     "l1_loss",
     "mse_loss",
 ]
 
 P = ParamSpec("P")
+_ARRAYS = ("input", "target", "weight", "pos_weight")  # none is read again: gradients are computed with the loss
 
 POINTWISE_LOSSES: dict[str, Op[Any]] = {}  # by their own names and the short ones, for fit and the tables of graph/
 
@@ -31,8 +33,8 @@ def _pointwise_loss(*short: str) -> Callable[[Callable[P, Normal]], Op[P]]:
 
     def make(normalise: Callable[P, Normal]) -> Op[P]:
         name = normalise.__name__
-        options = [p for p in inspect.signature(normalise).parameters if p not in ("input", "target", "reduction")]
-        made = op(shape=_shape_of(name), run=_run_of(name, options), unread=("input", "target"))(normalise)
+        options = [p for p in inspect.signature(normalise).parameters if p not in (*_ARRAYS, "reduction")]
+        made = op(shape=_shape_of(name), run=_run_of(name, options), unread=_ARRAYS)(normalise)
         POINTWISE_LOSSES.update(dict.fromkeys((*short, name), made))
         return made
 
@@ -58,7 +60,7 @@ def _run_of(name: str, options: list[str]) -> Run:
         x, t = np.require(input, requirements="C"), np.require(target, requirements="C")
         each = [None if w is None else np.require(np.broadcast_to(w, x.shape), requirements="C") for w in weights]
         weight, pos_weight = each or (None, None)
-        reduction, values = attributes["reduction"], tuple([attributes[o] for o in options if o in attributes])
+        reduction, values = attributes["reduction"], tuple([attributes[o] for o in options])
         scale = 1.0 if reduction != "mean" else 1 / x.size if x.size else np.nan
         loss, dx, dt = _core.pointwise_loss(
             name, x, t, weight, pos_weight, values, scale, reduction == "none", need[0], need[1]
@@ -74,6 +76,32 @@ def _run_of(name: str, options: list[str]) -> Run:
 
 def _given(name: str, input: Any, target: Any) -> tuple[FloatArray, FloatArray]:
     return as_float32(input, name, "input"), as_float32(target, name, "target")
+
+
+@_pointwise_loss("bce_with_logits")
+def binary_cross_entropy_with_logits(
+    input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean"
+) -> Normal:
+    """-target log(sigmoid(input)) - (1 - target) log(1 - sigmoid(input)), for scores of any size.
+
+    Args:
+        input, target: any one shape; targets from 0 to 1, such as labels of two classes, or several at a time.
+        weight: what the losses are multiplied by: any shape that broadcasts to that of input. Default None: ones.
+        pos_weight: likewise for the part with ``target``, such as (C) for input (N, C): how much more a label that is
+            there counts than one that is not. Default None: ones.
+        reduction: "mean" (default, over all elements, whatever their weights), "sum" or "none".
+
+    No gradients of the weights. Raises ValueError when shapes do not fit, and as mse_loss.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.binary_cross_entropy_with_logits([0.0, -100.0], [1.0, 1.0], reduction="none")
+    array([  0.6931472, 100.       ], dtype=float32)
+    """
+    name = "binary_cross_entropy_with_logits"
+    weights = [
+        None if w is None else as_float32(w, name, what) for w, what in ((weight, "weight"), (pos_weight, "pos_weight"))
+    ]
+    return (*_given(name, input, target), *weights), {"reduction": check_reduction(reduction, name)}
 
 
 def check_delta(delta: float, op: str) -> float:
