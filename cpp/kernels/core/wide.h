@@ -32,6 +32,7 @@ typedef float vh __attribute__((vector_size(kDoubles * 4)));  // half a vector o
   const vh narrow = __builtin_convertvector(v, vh);
   __builtin_memcpy(p, &narrow, sizeof narrow);
 }
+[[gnu::always_inline]] inline vd abs(vd v) { return (vd)((vl)v & INT64_MAX); }
 [[gnu::always_inline]] inline vd max(vd a, vd b) { return a > b ? a : b; }
 [[gnu::always_inline]] inline vd min(vd a, vd b) { return a < b ? a : b; }
 [[gnu::always_inline]] inline vd fma(vd a, vd b, vd c) {

@@ -1,15 +1,17 @@
-// The losses that are a function of one output and its target: loss, and its derivatives dx and dtarget, of an Element.
+// The losses that are a function of one output and its target: loss, and its derivatives dx and dtarget, of Elements.
 // o are the options. All in float64: differences and squares neither overflow nor cancel. Each also has a row in
 // pointwise_loss.cpp. What holds at NaN, at infinities and at kinks is what torch says.
 #pragma once
+#include "core/wide.h"
 
 namespace fastnn {
 namespace FASTNN_ISA {
 namespace {
 
-struct Element {
-  double x, target, pos_weight;
-  double e, l;  // exp(-|x|) and log(1 + e) where kExponentials says so
+// kDoubles of them.
+struct Elements {
+  vd x, target, pos_weight;
+  vd e, l;  // exp(-|x|) and log(1 + e) where kExponentials says so
 };
 
 // What most losses have in common.
@@ -23,43 +25,45 @@ struct Loss {
 struct BinaryCrossEntropyWithLogits : Loss {
   static constexpr bool kExponentials = true;
   static constexpr bool kWeighted = true;
-  static double above(const Element& a) { return (a.x > 0 ? a.x : 0) + a.l; }   // softplus(x)
-  static double below(const Element& a) { return (a.x < 0 ? -a.x : 0) + a.l; }  // softplus(-x)
-  static double loss(const Element& a, const double*) {
+  static vd above(const Elements& a) { return max(a.x, vd{}) + a.l; }   // softplus(x)
+  static vd below(const Elements& a) { return max(-a.x, vd{}) + a.l; }  // softplus(-x)
+  static vd loss(const Elements& a, const double*) {
     return (1 - a.target) * above(a) + a.pos_weight * a.target * below(a);
   }
-  static double dx(const Element& a, const double*) {
-    const double one = 1 / (1 + a.e), other = a.e * one;  // sigmoid(|x|), sigmoid(-|x|)
-    return (1 - a.target) * (a.x < 0 ? other : one) - a.pos_weight * a.target * (a.x < 0 ? one : other);
+  static vd dx(const Elements& a, const double*) {
+    const vd one = 1 / (1 + a.e), other = a.e * one;  // sigmoid(|x|), sigmoid(-|x|)
+    const auto negative = a.x < 0;
+    return (1 - a.target) * (negative ? other : one) - a.pos_weight * a.target * (negative ? one : other);
   }
-  static double dtarget(const Element& a, const double*) { return a.pos_weight * below(a) - above(a); }
+  static vd dtarget(const Elements& a, const double*) { return a.pos_weight * below(a) - above(a); }
 };
 
 struct HuberLoss : Loss {             // Huber 1964
   static constexpr int kOptions = 1;  // delta
-  static double loss(const Element& a, const double* o) {
-    const double d = a.x - a.target, distance = __builtin_fabs(d);
-    return distance <= o[0] ? 0.5 * d * d : o[0] * (distance - 0.5 * o[0]);
+  static vd loss(const Elements& a, const double* o) {
+    const vd d = a.x - a.target, delta = splat_double(o[0]), distance = abs(d);
+    return distance <= delta ? 0.5 * d * d : delta * (distance - 0.5 * delta);
   }
-  static double dx(const Element& a, const double* o) {
-    const double d = a.x - a.target;
-    return d < -o[0] ? -o[0] : d > o[0] ? o[0] : d;
+  static vd dx(const Elements& a, const double* o) {
+    const vd d = a.x - a.target, delta = splat_double(o[0]);
+    return d < -delta ? -delta : d > delta ? delta : d;
   }
-  static double dtarget(const Element& a, const double* o) { return -dx(a, o); }
+  static vd dtarget(const Elements& a, const double* o) { return -dx(a, o); }
 };
 
 struct L1Loss : Loss {
-  static double loss(const Element& a, const double*) { return __builtin_fabs(a.x - a.target); }
-  static double dx(const Element& a, const double*) {
-    return (a.x > a.target ? 1.0 : 0.0) - (a.x < a.target ? 1.0 : 0.0);
+  static vd loss(const Elements& a, const double*) { return abs(a.x - a.target); }
+  static vd dx(const Elements& a, const double*) {
+    const vd one = splat_double(1);
+    return a.x > a.target ? one : a.x < a.target ? -one : vd{};
   }
-  static double dtarget(const Element& a, const double* o) { return -dx(a, o); }
+  static vd dtarget(const Elements& a, const double* o) { return -dx(a, o); }
 };
 
 struct MseLoss : Loss {
-  static double loss(const Element& a, const double*) { return (a.x - a.target) * (a.x - a.target); }
-  static double dx(const Element& a, const double*) { return 2 * (a.x - a.target); }
-  static double dtarget(const Element& a, const double* o) { return -dx(a, o); }
+  static vd loss(const Elements& a, const double*) { return (a.x - a.target) * (a.x - a.target); }
+  static vd dx(const Elements& a, const double*) { return 2 * (a.x - a.target); }
+  static vd dtarget(const Elements& a, const double* o) { return -dx(a, o); }
 };
 
 }  // namespace

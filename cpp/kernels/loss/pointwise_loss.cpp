@@ -15,61 +15,88 @@ int64_t tasks(const PointwiseLoss& a) { return ceil_div(a.size, kChunk); }
 double* partials(const PointwiseLoss& a) { return reinterpret_cast<double*>(a.workspace); }  // one per task
 int64_t workspace(const PointwiseLoss& a) { return 2 * tasks(a); }
 
-// n elements from `first`, zeros up to kSums, as L sees them.
-template <class L>
-struct Block {
-  double x[kSums] = {}, target[kSums] = {};
-  float e[kSums] = {}, l[kSums], weight[kSums], pos_weight[kSums];  // those that L looks at
-
-  [[gnu::always_inline]] Block(const PointwiseLoss& a, int64_t first, int64_t n) {
-    for (int64_t j = 0; j < n; ++j) x[j] = a.x[first + j], target[j] = a.target[first + j];
-    if (L::kExponentials) {
-      for (int64_t j = 0; j < n; ++j) e[j] = a.x[first + j];
-      for (int64_t j = 0; j < kSums; j += kLanes) {
-        const vf power = exp(-abs(load(e + j)));
-        store(e + j, power);
-        store(l + j, log1p(power));
-      }
-    }
-    if (L::kWeighted) {
-      for (int64_t j = 0; j < n; ++j) weight[j] = a.weight ? a.weight[first + j] : 1;
-      for (int64_t j = 0; j < n; ++j) pos_weight[j] = a.pos_weight ? a.pos_weight[first + j] : 1;
-    }
-  }
-  [[gnu::always_inline]] Element at(int64_t j) const {
-    const double p = L::kWeighted ? pos_weight[j] : 1;
-    return L::kExponentials ? Element{x[j], target[j], p, e[j], l[j]} : Element{x[j], target[j], p, 0, 0};
-  }
-  [[gnu::always_inline]] double weighted(int64_t j, double y) const { return L::kWeighted ? weight[j] * y : y; }
+// kSums elements and where their results go; null: nowhere, and weights of ones.
+struct Place {
+  const float *x, *target, *weight, *pos_weight;
+  float *losses, *dx, *dtarget;
 };
 
-// Adds n losses to the sums and writes what is wanted.
-template <class L>
-[[gnu::always_inline]] inline void add(const PointwiseLoss& a, int64_t first, int64_t n, double* sums) {
-  const Block<L> b(a, first, n);
-  const double *o = a.options, scale = a.scale;
-  for (int64_t j = 0; j < n; ++j) sums[j] += b.weighted(j, L::loss(b.at(j), o));
-  if (a.dx)
-    for (int64_t j = 0; j < n; ++j) a.dx[first + j] = (float)(scale * b.weighted(j, L::dx(b.at(j), o)));
-  if (a.dtarget)
-    for (int64_t j = 0; j < n; ++j) a.dtarget[first + j] = (float)(scale * b.weighted(j, L::dtarget(b.at(j), o)));
-  if (a.losses)
-    for (int64_t j = 0; j < n; ++j) a.losses[first + j] = (float)b.weighted(j, L::loss(b.at(j), o));
+Place place(const PointwiseLoss& a, int64_t i) {
+  const auto at = [i](auto* p) { return p ? p + i : p; };
+  return {a.x + i, a.target + i, at(a.weight), at(a.pos_weight), at(a.losses), at(a.dx), at(a.dtarget)};
 }
 
-// flatten: the function is part of the loop, whatever it calls.
+// Elements j to j + kDoubles. powers: e and l of all kSums.
 template <class L>
-[[gnu::flatten]] void run_partial(const PointwiseLoss& a, int64_t begin, int64_t end, float*) {
-  for (int64_t task = begin; task < end; ++task) {
-    double sums[kSums] = {};
-    const int64_t last = min64(a.size, (task + 1) * kChunk);
-    int64_t i = task * kChunk;
-    for (; i + kSums <= last; i += kSums) add<L>(a, i, kSums, sums);
-    if (i < last) add<L>(a, i, last - i, sums);
-    for (int64_t half = kSums / 2; half > 0; half /= 2)
-      for (int64_t j = 0; j < half; ++j) sums[j] += sums[j + half];
-    partials(a)[task] = sums[0];
+Elements elements(const Place& p, int64_t j, const float (*powers)[kSums]) {
+  Elements a{load_as_doubles(p.x + j), load_as_doubles(p.target + j), splat_double(1), vd{}, vd{}};
+  if (L::kWeighted && p.pos_weight) a.pos_weight = load_as_doubles(p.pos_weight + j);
+  if (L::kExponentials) a.e = load_as_doubles(powers[0] + j), a.l = load_as_doubles(powers[1] + j);
+  return a;
+}
+
+// Writes what is wanted of kSums elements and adds the losses of the first n to the sums.
+template <class L>
+void add(const Place& p, const double* o, double scale, int64_t n, vd* sums) {
+  float powers[2][kSums];
+  for (int64_t j = 0; L::kExponentials && j < kSums; j += kLanes) {
+    const vf power = exp(-abs(load(p.x + j)));
+    store(powers[0] + j, power);
+    store(powers[1] + j, log1p(power));
   }
+  for (int64_t j = 0; j < kSums; j += kDoubles) {
+    const Elements a = elements<L>(p, j, powers);
+    const vd w = L::kWeighted && p.weight ? load_as_doubles(p.weight + j) : splat_double(1);
+    const auto weighted = [&](vd y) { return L::kWeighted ? w * y : y; };
+    vd loss = weighted(L::loss(a, o));
+    if (p.losses) store_as_floats(p.losses + j, loss);
+    if (p.dx) store_as_floats(p.dx + j, scale * weighted(L::dx(a, o)));
+    if (p.dtarget) store_as_floats(p.dtarget + j, scale * weighted(L::dtarget(a, o)));
+    for (int64_t lane = 0; n < kSums && lane < kDoubles; ++lane) loss[lane] = j + lane < n ? loss[lane] : 0;
+    sums[j / kDoubles] += loss;
+  }
+}
+
+// The last n < kSums elements, in memory of our own with zeros after them.
+template <class L>
+void add_last(const PointwiseLoss& a, int64_t i, int64_t n, vd* sums) {
+  float in[4][kSums] = {}, out[3][kSums];
+  const Place at = place(a, i);
+  const float* from[] = {at.x, at.target, at.weight, at.pos_weight};
+  float* to[] = {at.losses, at.dx, at.dtarget};
+  for (int k = 0; k < 4; ++k)
+    for (int64_t j = 0; from[k] && j < n; ++j) in[k][j] = from[k][j];
+  const Place own{in[0],
+                  in[1],
+                  at.weight ? in[2] : nullptr,
+                  at.pos_weight ? in[3] : nullptr,
+                  at.losses ? out[0] : nullptr,
+                  at.dx ? out[1] : nullptr,
+                  at.dtarget ? out[2] : nullptr};
+  add<L>(own, a.options, a.scale, n, sums);
+  for (int k = 0; k < 3; ++k)
+    for (int64_t j = 0; to[k] && j < n; ++j) to[k][j] = out[k][j];
+}
+
+// The sum of n losses from element i on. flatten: L is part of the loop, whatever it calls.
+template <class L>
+[[gnu::flatten]] double sum_of(const PointwiseLoss& args, int64_t i, int64_t n) {
+  const PointwiseLoss a = args;  // a copy of our own: stores cannot change it
+  vd vectors[kSums / kDoubles] = {};
+  const int64_t last = i + n;
+  for (; i + kSums <= last; i += kSums) add<L>(place(a, i), a.options, a.scale, kSums, vectors);
+  if (i < last) add_last<L>(a, i, last - i, vectors);
+  double sums[kSums];
+  for (int64_t j = 0; j < kSums; j += kDoubles) store_doubles(sums + j, vectors[j / kDoubles]);
+  for (int64_t half = kSums / 2; half > 0; half /= 2)
+    for (int64_t j = 0; j < half; ++j) sums[j] += sums[j + half];
+  return sums[0];
+}
+
+template <class L>
+void run_partial(const PointwiseLoss& a, int64_t begin, int64_t end, float*) {
+  for (int64_t task = begin; task < end; ++task)
+    partials(a)[task] = sum_of<L>(a, task * kChunk, min64(kChunk, a.size - task * kChunk));
 }
 
 int64_t one_task(const PointwiseLoss&) { return 1; }
