@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import reference
 from check import rel_error
+from reference.optimizer import OPTIMIZERS
 
 import fastnn as fnn
 from fastnn import _core
@@ -12,16 +13,7 @@ from fastnn.nn.utils import clip_grad_norm_
 from fastnn.optim import SGD, Adam, AdamW
 
 SHAPES = [(3, 5), (), (16,), (40, 33), (1,), (2, 3, 3, 3), (0,), (7,)]
-CASES = {
-    "sgd": (SGD, reference.sgd, {"lr": 0.05}),
-    "momentum": (SGD, reference.sgd, {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01}),
-    "nesterov": (SGD, reference.sgd, {"lr": 0.05, "momentum": 0.9, "nesterov": True, "maximize": True}),
-    "adam": (Adam, reference.adam, {"lr": 0.01}),
-    "adam_l2": (Adam, reference.adam, {"betas": (0.8, 0.99), "eps": 1e-3, "weight_decay": 0.1}),
-    "adam_maximize": (Adam, reference.adam, {"betas": (0.0, 0.3), "maximize": True}),
-    "adamw": (AdamW, reference.adamw, {"lr": 0.01}),
-    "adamw_decay": (AdamW, reference.adamw, {"lr": 0.02, "weight_decay": 0.5}),
-}
+CASES = {name: (getattr(fnn.optim, kind), exact, options) for name, (kind, exact, options) in OPTIMIZERS.items()}
 cases = pytest.mark.parametrize(("kind", "exact", "options"), CASES.values(), ids=CASES)
 
 
@@ -43,6 +35,10 @@ def train(optimizer, params, gradients):
         set_gradients(params, step)
         optimizer.step()
     return [p.data.copy() for p in params]
+
+
+def test_every_optimizer_has_a_row():
+    assert {kind.__name__ for kind, _, _ in CASES.values()} | {"Optimizer"} == {*fnn.optim.__all__}
 
 
 @cases

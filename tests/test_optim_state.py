@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from reference.optimizer import OPTIMIZERS
 
 import fastnn as fnn
 from fastnn import optim
@@ -9,11 +10,12 @@ from fastnn import optim
 KINDS = [name for name in optim.__all__ if name != "Optimizer"]
 OPTIONS = {"SGD": [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}]}
 CASES = [(name, options) for name in KINDS for options in OPTIONS.get(name, [{}, {"weight_decay": 0.1}])]
+CASES += [(kind, options) for kind, _, options in OPTIMIZERS.values()]
 
 
 def stepped(name, options, steps=3):
     params = [fnn.Parameter(np.linspace(-1, 1, size)) for size in (3, 20)]
-    optimizer = getattr(optim, name)(params, lr=0.01, **options)
+    optimizer = getattr(optim, name)(params, **{"lr": 0.01, **options})
     for _ in range(steps):
         step(optimizer, params)
     return optimizer, params

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from reference.optimizer import OPTIMIZERS
 
 import fastnn as fnn
 
@@ -16,6 +17,7 @@ CASES = [
     ("Adam", {"lr": 0.01, "betas": (0.7, 0.9), "eps": 1e-4, "weight_decay": 0.1}),
     ("AdamW", {}),
     ("AdamW", {"lr": 0.1, "weight_decay": 0.3, "maximize": True}),
+    *[(kind, options) for kind, _, options in OPTIMIZERS.values()],
 ]
 
 

@@ -1,5 +1,5 @@
 """The specification: every op in float64 NumPy, a few lines each, written to be read. One file per op;
-activation.py and pointwise_loss.py are tables."""
+activation.py, optimizer.py and pointwise_loss.py are tables as well."""
 
 from reference.avgpool2d import adaptive_avgpool1d, adaptive_avgpool2d, avgpool1d, avgpool2d
 from reference.batchnorm import batchnorm

@@ -1,3 +1,5 @@
+"""The optimizers: the weights after the given gradients, and rows of a class, its reference and options to test."""
+
 import numpy as np
 
 
@@ -28,3 +30,15 @@ def adam(w, gradients, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, de
 
 def adamw(w, gradients, weight_decay=1e-2, **options):
     return adam(w, gradients, weight_decay=weight_decay, decoupled=True, **options)
+
+
+OPTIMIZERS = {
+    "sgd": ("SGD", sgd, {"lr": 0.05}),
+    "momentum": ("SGD", sgd, {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01}),
+    "nesterov": ("SGD", sgd, {"lr": 0.05, "momentum": 0.9, "nesterov": True, "maximize": True}),
+    "adam": ("Adam", adam, {"lr": 0.01}),
+    "adam_l2": ("Adam", adam, {"betas": (0.8, 0.99), "eps": 1e-3, "weight_decay": 0.1}),
+    "adam_maximize": ("Adam", adam, {"betas": (0.0, 0.3), "maximize": True}),
+    "adamw": ("AdamW", adamw, {"lr": 0.01}),
+    "adamw_decay": ("AdamW", adamw, {"lr": 0.02, "weight_decay": 0.5}),
+}
