@@ -32,6 +32,17 @@ def adamw(w, gradients, weight_decay=1e-2, **options):
     return adam(w, gradients, weight_decay=weight_decay, decoupled=True, **options)
 
 
+def rmsprop(w, gradients, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False, maximize=False):
+    v, mean, b = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
+    for g in gradients:
+        g = (-g if maximize else g) + weight_decay * w
+        v = alpha * v + (1 - alpha) * g**2
+        mean = alpha * mean + (1 - alpha) * g
+        b = momentum * b + g / (np.sqrt(v - mean**2 if centered else v) + eps)
+        w = w - lr * b
+    return w
+
+
 OPTIMIZERS = {
     "sgd": ("SGD", sgd, {"lr": 0.05}),
     "momentum": ("SGD", sgd, {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01}),
@@ -41,4 +52,6 @@ OPTIMIZERS = {
     "adam_maximize": ("Adam", adam, {"betas": (0.0, 0.3), "maximize": True}),
     "adamw": ("AdamW", adamw, {"lr": 0.01}),
     "adamw_decay": ("AdamW", adamw, {"lr": 0.02, "weight_decay": 0.5}),
+    "rmsprop": ("RMSprop", rmsprop, {"weight_decay": 0.1}),
+    "rmsprop_centered": ("RMSprop", rmsprop, {"momentum": 0.9, "centered": True, "maximize": True, "eps": 1e-3}),
 }

@@ -75,6 +75,7 @@ void add_optimizer(OptimKernels& k) {
   static const OptimizerKernel rows[] = {
       // clang-format off
       row<Adam>("adam"),
+      row<Rmsprop>("rmsprop"),
       row<Sgd>("sgd"),
       // clang-format on
   };

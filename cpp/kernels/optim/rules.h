@@ -67,6 +67,33 @@ struct Adam {
   }
 };
 
+// change = g / (sqrt(mean of g g) + eps), centered: less the square of the mean of g; with momentum: of the running
+// sum.
+struct Rmsprop {
+  enum { lr, alpha, one_minus_alpha, eps, weight_decay, momentum, centered, maximize, kOptions };
+  enum { square_avg, buffer, grad_avg, kStates };
+  static unsigned used(const float* o) { return 1 | (o[momentum] != 0) << buffer | (o[centered] != 0) << grad_avg; }
+  static vf step(vf w, vf g, const States& s, const float* o) {
+    if (o[maximize] != 0) g = -g;
+    if (o[weight_decay] != 0) g = fma(splat(o[weight_decay]), w, g);
+    const vf square = average(s.get(square_avg), g * g, o[alpha], o[one_minus_alpha]);
+    s.put(square_avg, square);
+    vf spread = square;
+    if (o[centered] != 0) {
+      const vf mean = average(s.get(grad_avg), g, o[alpha], o[one_minus_alpha]);
+      s.put(grad_avg, mean);
+      spread = fma(-mean, mean, square);
+      spread = spread < vf{} ? vf{} : spread;  // by rounding
+    }
+    vf change = g / (square_root(spread) + splat(o[eps]));
+    if (o[momentum] != 0) {
+      change = fma(splat(o[momentum]), s.get(buffer), change);
+      s.put(buffer, change);
+    }
+    return fma(splat(-o[lr]), change, w);
+  }
+};
+
 // d = g + weight_decay w; with momentum: buffer = d (first) or momentum buffer + (1 - dampening) d, and then
 // d = buffer, or d + momentum buffer (nesterov); w -= lr d.
 struct Sgd {

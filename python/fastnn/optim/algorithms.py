@@ -1,4 +1,5 @@
-"""SGD, Adam and AdamW: their options and formulas; the sweep over memory is the kernel's."""
+"""The optimizers: their options and formulas; the sweep over memory is the kernel's, with a rule each in
+cpp/kernels/optim/rules.h."""
 
 from __future__ import annotations
 
@@ -150,3 +151,62 @@ class AdamW(Adam):
         maximize: bool = False,
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay, maximize=maximize)
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman and Hinton 2012): w -= lr g / (sqrt(v) + eps), v the running mean of g².
+
+    Args:
+        params: parameters or groups of them.
+        lr: learning rate, default 1e-2.
+        alpha: weight of the past in the running means, default 0.99.
+        eps: added to the denominator, default 1e-8.
+        weight_decay: L2 penalty added to the gradient, default 0.
+        momentum: b = momentum b + g / (sqrt(v) + eps), and w -= lr b. Default 0: none.
+        centered: take the square of the running mean of g off v, which leaves its variance (Graves 2013).
+        maximize: go up instead of down.
+
+    Raises ValueError for options out of range. Formulas of torch.optim.RMSprop.
+
+    >>> import fastnn as fnn
+    >>> w = fnn.Parameter([1.0, -2.0])
+    >>> opt = fnn.optim.RMSprop([w], lr=0.25, alpha=0.75)
+    >>> (w * w).sum().backward()
+    >>> opt.step()
+    >>> w.data
+    array([ 0.5, -1.5], dtype=float32)
+    """
+
+    _rule = "rmsprop"
+    _state_names = ("square_avg", "momentum_buffer", "grad_avg")
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum}
+        super().__init__(params, {**defaults, "centered": centered, "maximize": maximize})
+
+    def _check(self, group: dict[str, Any]) -> None:
+        super()._check(group)
+        for name in ("eps", "momentum"):
+            if not group[name] >= 0:
+                raise ValueError(f"RMSprop: {name} is {group[name]}, expected at least 0")
+        if not 0 <= group["alpha"] <= 1:
+            raise ValueError(f"RMSprop: alpha is {group['alpha']}, expected a number from 0 to 1")
+
+    def _needed(self, group: dict[str, Any]) -> tuple[str, ...]:
+        used = (True, group["momentum"] > 0, group["centered"])
+        return tuple([name for name, needed in zip(self._state_names, used, strict=True) if needed])
+
+    def _options(self, group: dict[str, Any], count: int) -> tuple[Any, ...]:
+        alpha, rest = group["alpha"], ("eps", "weight_decay", "momentum", "centered", "maximize")
+        return group["lr"], alpha, 1 - alpha, *[group[name] for name in rest]
