@@ -151,6 +151,16 @@ def test_fit(row):
     assert history[-1]["loss"] < history[0]["loss"]
 
 
+@pytest.mark.parametrize("shape", [(6, 1), (6,)], ids=str)
+def test_accuracy_of_scores(shape):
+    """Class 1 is above 0 for scores, and above 0.5 for other losses, where the same numbers are shares."""
+    x, t = np.array([-3, 0.2, 0.4, -0.1, 0.7, 2], np.float32).reshape(shape), np.array([0, 1, 1, 1, 0, 1])
+    for loss, right in (("bce_with_logits", 4), (nn.BCEWithLogitsLoss(pos_weight=2.0), 4), ("mse", 2)):
+        assert fnn.evaluate(nn.Identity(), x, t, loss=loss, metrics=["accuracy"])["accuracy"] == pytest.approx(
+            right / 6
+        )
+
+
 @every
 @reductions
 def test_against_torch(rng, row, reduction):

@@ -63,6 +63,12 @@ class Loss(NamedTuple):
     of_batch: Callable[[Any, Any, int], tuple[Any, float | None]]
     ignore_index: int | None = None  # where it ignores targets
     foreign: bool = False  # a function of the user's
+    threshold: float | None = None  # where it says which scores mean class 1
+
+    def told(self, rule: Rule) -> Rule:
+        """``rule`` with what the loss says of targets and scores."""
+        rule = rule if self.ignore_index is None else rule._replace(ignore_index=self.ignore_index)
+        return rule if self.threshold is None else rule._replace(threshold=self.threshold)
 
 
 def resolve(loss: str | Callable[..., Any], rule: Rule, op: str) -> Loss:
@@ -74,7 +80,7 @@ def resolve(loss: str | Callable[..., Any], rule: Rule, op: str) -> Loss:
         own = rule._replace(ignore_index=layer.ignore_index)
         return Loss(name, lambda o, t, n: class_loss(layer, *aligned(o, t, op, name), own, op), own.ignore_index)
     if isinstance(layer, PointwiseLoss) and type(layer).forward is PointwiseLoss.forward:
-        return Loss(name, lambda o, t, n: _pointwise(layer, *aligned(o, t, op, name)))
+        return Loss(name, lambda o, t, n: _pointwise(layer, *aligned(o, t, op, name)), threshold=layer.threshold)
     if isinstance(layer, CTCLoss):
         return Loss(name, lambda o, t, n: (_ctc(layer, o, t, op), None if layer.reduction == "sum" else n))
     counted = getattr(function, "counted", None)
@@ -113,7 +119,7 @@ def class_loss(layer: Any, output: Any, target: Any, rule: Rule, op: str) -> tup
     if found.axis is None:
         raise ValueError(
             f"{op}: cross_entropy: output has shape {shape}: one score per target, whose softmax is always 1; give "
-            "each class a score, 2 for two classes, or take loss='mse'"
+            "each class a score, 2 for two classes, or take loss='bce_with_logits' or 'mse'"
         )
     if found.axis != 1:
         output, target = _last(output, found.axis), _last(target, found.axis) if found.shares else target.reshape(-1)

@@ -49,7 +49,7 @@ def _mae(output: Array, target: Array, rule: Rule) -> tuple[float, float]:
 
 
 def _accuracy(output: Array, target: Array, rule: Rule) -> tuple[float, float]:
-    wanted, predicted = labels(output, target, rule, 0.5, "accuracy")
+    wanted, predicted = labels(output, target, rule, rule.threshold, "accuracy")
     return float(np.count_nonzero(wanted == predicted)), wanted.size
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from fastnn import ops
 from fastnn.nn.module import Module
@@ -76,6 +76,8 @@ class CTCLoss(Module):
 class PointwiseLoss(OpLayer):
     """What the layers of the pointwise losses share."""
 
+    threshold: ClassVar[float | None] = None  # the output above which class 1 is likelier, of a loss of two classes
+
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = check_reduction(reduction, type(self).__name__)
 
@@ -89,6 +91,7 @@ class BCEWithLogitsLoss(PointwiseLoss):
     """
 
     op = ops.binary_cross_entropy_with_logits
+    threshold = 0.0
 
     def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
         super().__init__(reduction)

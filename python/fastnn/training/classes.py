@@ -14,11 +14,12 @@ Shape = tuple[int, ...]
 
 class Rule(NamedTuple):
     """What ``fit`` and ``evaluate`` know about outputs and targets: the axis of the samples, that of the classes where
-    it was given, and the target that counts for nothing."""
+    it was given, the target that counts for nothing, and the score above which one per target means class 1."""
 
     batch_axis: int = 0
     class_axis: int | None = None
     ignore_index: int = -100
+    threshold: float = 0.5
 
 
 class Reading(NamedTuple):

@@ -57,9 +57,9 @@ def fit(
             for ``model(*x)``.
         y: targets: class indices (N), per step (N, T), or per step of ragged sequences a list of (T_n); or floats.
             A tuple of several goes to the loss as a tuple. Default None, for a loss that needs none.
-        loss: "cross_entropy" (default), "mse", a loss of fastnn.nn, or a function of the model's output and the target
-            that returns a Tensor of one element; fastnn.losses says how one tells how much counted in a batch. Of
-            ragged sequences the first four are over all steps.
+        loss: "cross_entropy" (default), "bce_with_logits", "huber", "l1" or "mae", "mse", a loss of fastnn.nn, or a
+            function of the model's output and the target that returns a Tensor of one element; fastnn.losses says how
+            one tells how much counted in a batch. Of ragged sequences all but the last are over all steps.
         optimizer: default None: Adam(model.parameters(), lr=1e-3).
         epochs: how often to go over the data, at least 0. Default 1.
         batch_size: samples per step, at least 1. Default 32.
@@ -67,8 +67,8 @@ def fit(
         validation_split: what part of the samples, the last ones before shuffling, to keep for validation. Default 0.
         metrics: "accuracy", "mse", "mae", "perplexity", or functions ``metric(target, prediction)`` of all targets and
             outputs, such as those of scikit-learn; for those of labels, see fastnn.metrics.of_labels. Accuracy takes
-            the class with the largest score; of one score per target, (N, 1) or (N), class 1 above 0.5. Training
-            metrics are of the outputs as they were trained on, in train mode.
+            the class with the largest score; of one score per target, (N, 1) or (N), class 1 above 0.5
+            (of "bce_with_logits": above 0). Training metrics are of the outputs as they were trained on, in train mode.
         callbacks: objects with some of the methods of fastnn.callbacks.Callback, or one.
         shuffle: whether every epoch has its own random order. Default True.
         progress: True shows a bar (tqdm where installed, else a line per epoch on stderr); a function, such as print,

@@ -44,7 +44,7 @@ class Task:
             self.samples = Samples(x, y, axes, op)
         rule = Rule(self.samples.target_axis, class_axis_of(class_axis, op))
         self.loss = losses.resolve(loss, rule, op)
-        self.rule = rule if self.loss.ignore_index is None else rule._replace(ignore_index=self.loss.ignore_index)
+        self.rule = self.loss.told(rule)
         self.metrics = metric.get(metrics)
         check_counts(self.loss, self.rule, self.samples, op)
         if self.validation is not None:
