@@ -89,7 +89,7 @@ FUNCTIONS = {
         "Softplus",
         (NAN, INF, 0, np.log(2) / 2, np.log(2) / 2),
         (NAN, 1, 0, 0.5, 0.5),
-        {"beta": 2.0, "threshold": 15.0},
+        {"beta": 2.0, "threshold": 1.0},
         ulps=2.1,
     ),
     "tanh": Function(tanh, "Tanh", (NAN, 1, -1, 0, 0), (NAN, 0, 0, 1, 1), saves="y", ulps=2.7),
