@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
+from reference.activation import FUNCTIONS
+from reference.pointwise_loss import LOSSES
 
 import fastnn as fnn
 from fastnn import nn
@@ -38,10 +42,18 @@ def _ids(rng):
     return (rng.integers(0, 7, (2, 5)),)
 
 
+def _pairs(rng):
+    return (*floats(4, 3)(rng), *floats(4, 3)(rng))
+
+
 # A small one of every class in nn.__all__, and its inputs.
 LAYERS = {
+    **{
+        row.layer: (functools.partial(getattr(nn, row.layer), **row.options), floats(2, 3))
+        for row in FUNCTIONS.values()
+    },
+    **{row.layer: (functools.partial(getattr(nn, row.layer), **row.options), _pairs) for row in LOSSES.values()},
     "CRF": (lambda: nn.CRF(3), lambda rng: (*floats(4, 2, 3)(rng), rng.integers(0, 3, (4, 2)))),
-    "GELU": (nn.GELU, floats(2, 3)),
     "GRU": (lambda: nn.GRU(3, 4, 2, bidirectional=True), floats(5, 2, 3)),
     "LSTM": (lambda: nn.LSTM(3, 4, proj_size=2, peephole=True, layer_norm=True), floats(5, 2, 3)),
     "RNN": (lambda: nn.RNN(3, 4, batch_first=True), floats(2, 5, 3)),
@@ -63,21 +75,15 @@ LAYERS = {
     "GRUCell": (lambda: nn.GRUCell(3, 4), floats(2, 3)),
     "Identity": (nn.Identity, floats(2, 3)),
     "LSTMCell": (lambda: nn.LSTMCell(3, 4), floats(2, 3)),
-    "LeakyReLU": (nn.LeakyReLU, floats(2, 3)),
     "Linear": (lambda: nn.Linear(3, 4), floats(2, 3)),
     "LogSoftmax": (lambda: nn.LogSoftmax(-1), floats(2, 3)),
-    "MSELoss": (nn.MSELoss, lambda rng: (*floats(4, 3)(rng), *floats(4, 3)(rng))),
     "MaxPool1d": (lambda: nn.MaxPool1d(2), floats(2, 3, 5)),
     "MaxPool2d": (lambda: nn.MaxPool2d(2), floats(2, 3, 5, 4)),
     "ModuleDict": (lambda: nn.ModuleDict({"a": nn.Linear(3, 4)}), None),
     "ModuleList": (lambda: nn.ModuleList([nn.Linear(3, 4)]), None),
     "RNNCell": (lambda: nn.RNNCell(3, 4), floats(2, 3)),
-    "ReLU": (nn.ReLU, floats(2, 3)),
     "Sequential": (lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU()), floats(5, 3)),
-    "SiLU": (nn.SiLU, floats(2, 3)),
-    "Sigmoid": (nn.Sigmoid, floats(2, 3)),
     "Softmax": (lambda: nn.Softmax(-1), floats(2, 3)),
-    "Tanh": (nn.Tanh, floats(2, 3)),
 }
 
 

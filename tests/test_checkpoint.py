@@ -7,6 +7,8 @@ import re
 import numpy as np
 import pytest
 from models import assert_same_state, small_model
+from reference.activation import FUNCTIONS
+from reference.pointwise_loss import LOSSES
 
 import fastnn as fnn
 from fastnn import nn
@@ -40,17 +42,13 @@ CASES = {
     "shape": lambda: nn.Sequential(nn.Flatten(), nn.Flatten(0, 1), nn.Identity()),
     "activations": lambda: nn.Sequential(
         nn.GELU(),
-        nn.GELU(approximate="tanh"),
-        nn.LeakyReLU(0.2),
         nn.LogSoftmax(-1),
-        nn.ReLU(),
-        nn.SiLU(),
-        nn.Sigmoid(),
         nn.Softmax(dim=1),
-        nn.Tanh(),
+        *[getattr(nn, row.layer)(**row.options) for row in FUNCTIONS.values()],
     ),
     "losses": lambda: nn.ModuleList(
-        [nn.CrossEntropyLoss(ignore_index=3, label_smoothing=0.1), nn.CTCLoss(2, "sum", True), nn.MSELoss("sum")]
+        [nn.CrossEntropyLoss(ignore_index=3, label_smoothing=0.1), nn.CTCLoss(2, "sum", True)]
+        + [getattr(nn, row.layer)(reduction="sum", **row.options) for row in LOSSES.values()]
     ),
     "CRF": lambda: nn.ModuleList([nn.CRF(5), nn.CRF(3, batch_first=True)]),
     "recurrent": lambda: nn.ModuleList(

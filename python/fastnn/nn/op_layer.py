@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from fastnn.nn.module import Module
@@ -15,15 +17,22 @@ class OpLayer(Module):
 
     op: ClassVar[Op[Any]]
     _options: ClassVar[list[str]]  # in the order of the op
+    _values: ClassVar[Callable[[Any], Any]]  # of them; where there is one, the value itself
+    _call: ClassVar[Callable[..., Any]]  # op, found in less time
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "op"):
             own = inspect.signature(cls.__init__).parameters
             cls._options = [name for name in cls.op.arguments if name in own]
+            cls._values = attrgetter(*(cls._options or ["_options"]))
+            cls._call = staticmethod(cls.op)
 
     def forward(self, *arrays: Any) -> Any:
-        return type(self).op(*arrays, *[getattr(self, name) for name in self._options])
+        if not self._options:
+            return self._call(*arrays)
+        values = type(self)._values(self)
+        return self._call(*arrays, values) if len(self._options) == 1 else self._call(*arrays, *values)
 
     def extra_repr(self) -> str:
         return ", ".join([f"{name}={getattr(self, name)!r}" for name in self._options])

@@ -12,6 +12,7 @@ import numpy as np
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32
 from fastnn.ops.checks import broadcast, check_reduction, scaled
+from fastnn.ops.elementwise import values_by_name
 from fastnn.ops.op import Normal, Op, Run, Shape, op
 
 __all__ = [
@@ -53,21 +54,28 @@ def _shape_of(name: str) -> Callable[..., Shape]:
     return shape
 
 
+def _spread(weight: FloatArray | None, shape: Shape) -> FloatArray | None:
+    return None if weight is None else np.require(np.broadcast_to(weight, shape), requirements="C")
+
+
 def _run_of(name: str, options: list[str]) -> Run:
+    values_of = values_by_name(options)
+
     def run(
         input: FloatArray, target: FloatArray, *weights: FloatArray | None, need: Sequence[bool], **attributes: Any
     ) -> tuple[FloatArray, Any]:
-        x, t = np.require(input, requirements="C"), np.require(target, requirements="C")
-        each = [None if w is None else np.require(np.broadcast_to(w, x.shape), requirements="C") for w in weights]
-        weight, pos_weight = each or (None, None)
-        reduction, values = attributes["reduction"], tuple([attributes[o] for o in options])
+        x = input if input.flags.c_contiguous else np.ascontiguousarray(input)
+        t = target if target.flags.c_contiguous else np.ascontiguousarray(target)
+        weight, pos_weight = [_spread(w, x.shape) for w in weights[::2]] if weights else (None, None)
+        reduction, values = attributes["reduction"], values_of(attributes)
         scale = 1.0 if reduction != "mean" else 1 / x.size if x.size else np.nan
         loss, dx, dt = _core.pointwise_loss(
             name, x, t, weight, pos_weight, values, scale, reduction == "none", need[0], need[1]
         )
 
         def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
-            return (*[None if g is None else scaled(g, dy) for g in (dx, dt)], *[None] * len(weights))
+            gradients = (None if dx is None else scaled(dx, dy)), (None if dt is None else scaled(dt, dy))
+            return (*gradients, *[None] * len(weights))
 
         return loss, backward
 
@@ -80,16 +88,16 @@ def _given(name: str, input: Any, target: Any) -> tuple[FloatArray, FloatArray]:
 
 @_pointwise_loss("bce_with_logits")
 def binary_cross_entropy_with_logits(
-    input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean"
+    input: Any, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
 ) -> Normal:
     """-target log(sigmoid(input)) - (1 - target) log(1 - sigmoid(input)), for scores of any size.
 
     Args:
         input, target: any one shape; targets from 0 to 1, such as labels of two classes, or several at a time.
         weight: what the losses are multiplied by: any shape that broadcasts to that of input. Default None: ones.
-        pos_weight: likewise for the part with ``target``, such as (C) for input (N, C): how much more a label that is
-            there counts than one that is not. Default None: ones.
         reduction: "mean" (default, over all elements, whatever their weights), "sum" or "none".
+        pos_weight: as ``weight``, but of the part with ``target``, such as (C) for input (N, C): how much more a label
+            that is there counts than one that is not. Default None: ones.
 
     No gradients of the weights. Raises ValueError when shapes do not fit, and as mse_loss.
 
@@ -98,10 +106,10 @@ def binary_cross_entropy_with_logits(
     array([  0.6931472, 100.       ], dtype=float32)
     """
     name = "binary_cross_entropy_with_logits"
-    weights = [
-        None if w is None else as_float32(w, name, what) for w, what in ((weight, "weight"), (pos_weight, "pos_weight"))
-    ]
-    return (*_given(name, input, target), *weights), {"reduction": check_reduction(reduction, name)}
+    first = None if weight is None else as_float32(weight, name, "weight")
+    second = None if pos_weight is None else as_float32(pos_weight, name, "pos_weight")
+    arrays = (*_given(name, input, target), first, None, second)  # one for each argument
+    return arrays, {"reduction": check_reduction(reduction, name)}
 
 
 def check_delta(delta: float, op: str) -> float:
