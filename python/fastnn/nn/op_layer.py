@@ -25,8 +25,9 @@ class OpLayer(Module):
         if hasattr(cls, "op"):
             own = inspect.signature(cls.__init__).parameters
             cls._options = [name for name in cls.op.arguments if name in own]
-            cls._values = attrgetter(*(cls._options or ["_options"]))
             cls._call = staticmethod(cls.op)
+            if cls._options:
+                cls._values = attrgetter(*cls._options)
 
     def forward(self, *arrays: Any) -> Any:
         if not self._options:

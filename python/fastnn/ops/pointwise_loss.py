@@ -66,7 +66,7 @@ def _run_of(name: str, options: list[str]) -> Run:
     ) -> tuple[FloatArray, Any]:
         x = input if input.flags.c_contiguous else np.ascontiguousarray(input)
         t = target if target.flags.c_contiguous else np.ascontiguousarray(target)
-        weight, pos_weight = [_spread(w, x.shape) for w in weights[::2]] if weights else (None, None)
+        weight, _, pos_weight = [_spread(w, x.shape) for w in weights] if weights else (None,) * 3
         reduction, values = attributes["reduction"], values_of(attributes)
         scale = 1.0 if reduction != "mean" else 1 / x.size if x.size else np.nan
         loss, dx, dt = _core.pointwise_loss(
@@ -108,7 +108,7 @@ def binary_cross_entropy_with_logits(
     name = "binary_cross_entropy_with_logits"
     first = None if weight is None else as_float32(weight, name, "weight")
     second = None if pos_weight is None else as_float32(pos_weight, name, "pos_weight")
-    arrays = (*_given(name, input, target), first, None, second)  # one for each argument
+    arrays = (*_given(name, input, target), first, None, second)  # in the place of each argument; reduction is none
     return arrays, {"reduction": check_reduction(reduction, name)}
 
 
