@@ -7,6 +7,7 @@ from fastnn.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose
 from fastnn.nn.crf import CRF
 from fastnn.nn.dropout import Dropout
 from fastnn.nn.embedding import Embedding
+from fastnn.nn.graph_module import GraphModule
 from fastnn.nn.linear import Linear
 from fastnn.nn.loss import CrossEntropyLoss, CTCLoss, MSELoss
 from fastnn.nn.module import Module
@@ -38,6 +39,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GRUCell",
+    "GraphModule",
     "Identity",
     "LSTMCell",
     "LeakyReLU",

@@ -58,6 +58,7 @@ class Module(Attributes):
 
     columns_first: tuple[str, ...] = ()
     batch_axis: int = 0
+    _reads_time: bool = False  # whether it has an axis of time
     _sees_tensors: ClassVar[bool] = False  # whether forward is somebody else's than the package's
 
     def __init_subclass__(cls, **options: Any) -> None:
