@@ -61,6 +61,7 @@ LAYERS = {
     "Embedding": (lambda: nn.Embedding(7, 3, padding_idx=1), _ids),
     "Flatten": (nn.Flatten, floats(2, 3, 4)),
     "GRUCell": (lambda: nn.GRUCell(3, 4), floats(2, 3)),
+    "GraphModule": (lambda: nn.GraphModule(fnn.trace(nn.Linear(3, 4), (1, 3))), floats(2, 3)),
     "Identity": (nn.Identity, floats(2, 3)),
     "LSTMCell": (lambda: nn.LSTMCell(3, 4), floats(2, 3)),
     "LeakyReLU": (nn.LeakyReLU, floats(2, 3)),

@@ -167,8 +167,8 @@ def _record_of_model(model: Module, example: Any, record: dict[str, Any]) -> tup
     except NotRebuildable as reason:
         if example is None:
             record["note"] = (
-                f"{reason}: save it with an example of its input, save(model, path, example=x), or build the model, then "
-                "model.load_state_dict(fastnn.load_state(path))"
+                f"{reason}: save it with an example of its input, save(model, path, example=x), or build the model, "
+                "then model.load_state_dict(fastnn.load_state(path))"
             )
             return record, _as_state(model.state_dict())
     record["format"] = FORMAT

@@ -21,7 +21,7 @@ from fastnn.nn.graph_module import GraphModule, Place
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.state import same_bits
-from fastnn.nn.tree import entries, joined, own_buffers, walk
+from fastnn.nn.tree import joined, own_buffers, own_parameters, walk
 from fastnn.ops.op import DependsOnValues
 from fastnn.tape import no_grad
 from fastnn.tensor import Parameter, Tensor, wrapped
@@ -37,15 +37,12 @@ _ALIKE = "what it computes is another thing every time: it draws random numbers 
 
 def places(model: Module) -> list[Place]:
     """All of a model's state, and its buffers that are not saved, as they are named in the model."""
-    found = [
-        Place(e.name, e.held if isinstance(e.held, Parameter) else e.array, e.attribute in e.module.columns_first)
-        for e in entries(model)
-    ]
-    known = {place.name for place in found}
+    found = []
     for prefix, module in walk(model):
+        for name, held in own_parameters(module):
+            found.append(Place(joined(prefix, name), held, columns_first=name in module.columns_first))
         for name, array in own_buffers(module):
-            if joined(prefix, name) not in known:
-                found.append(Place(joined(prefix, name), array, saved=False))
+            found.append(Place(joined(prefix, name), array, saved=name not in module._unsaved_buffers))
     return found
 
 

@@ -1,6 +1,6 @@
 """Graphs as plain data, for files, and back: of a file that may say anything, nothing is believed.
 
-In a nest of values, ``null``, true, false, strings, integers of 64 bits and finite floats are themselves; all else is an
+In a nest of values, null, true, false, strings, integers of 63 bits and finite floats are themselves; all else is an
 object with one key: ``ref`` (a value of the graph), ``size`` (times, input, axis), ``float`` (inf, nan), ``tuple``,
 ``list`` or ``dict`` (pairs).
 """
@@ -56,6 +56,11 @@ def nest_data(nest: Any, strict: bool = True) -> Any:
     return None
 
 
+def _visit_data(visit: Visit) -> list[Any]:
+    nests = [nest_data(nest, strict=False) for nest in (visit.given, visit.returned)]
+    return [visit.name, visit.layer, *nests, visit.calls.start, visit.calls.stop, visit.innermost]
+
+
 def graph_data(graph: Graph, keep: Keep) -> Data:
     """The graph as JSON, but for what it holds: ``keep(number, held)`` says under which kind and name that is found.
 
@@ -72,10 +77,7 @@ def graph_data(graph: Graph, keep: Keep) -> Data:
         "outputs": nest_data(graph.outputs),
         "tied": sorted(map(list, graph.tied)),
         "values": [[list(value.shape), value.dtype] for value in graph.values],
-        "visits": [
-            [v.name, v.layer, *[nest_data(n, False) for n in (v.given, v.returned)], v.calls.start, v.calls.stop, v.innermost]
-            for v in graph.visits
-        ],
+        "visits": [_visit_data(visit) for visit in graph.visits],
     }
 
 
@@ -180,7 +182,7 @@ def _check_attributes(call: Call, inputs: list[Value]) -> None:
 
 def _most_outputs(call: Call, shape: Shape) -> int:
     """How many outputs an op that takes arrays apart gives: asked before it lists them."""
-    dim = call.attributes.get("dim")
+    dim: Any = call.attributes.get("dim")
     if call.op.name not in ("chunk", "split", "unbind") or not _is_number(dim, len(shape), -len(shape)):
         return 0
     cut = call.attributes.get("chunks", call.attributes.get("split_size", 1))

@@ -162,7 +162,7 @@ class Recorder:
         return output
 
     def replay(self, graph: Graph, found: dict[int, Any]) -> None:
-        """See ops.op.Recorder: ``found`` has the values of the inputs and of what the graph holds, and gets the rest."""
+        """See ops.op.Recorder."""
         begin, sizes = len(self.calls), [np.shape(found[value]) for value in graph.inputs]
         for call in graph.calls:
             given = [None if value is None else found[value] for value in call.inputs]

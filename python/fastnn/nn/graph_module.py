@@ -29,7 +29,9 @@ class _Fixed(Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Attributes) or isinstance(vars(self).get(name), Attributes):
-            raise TypeError(f"GraphModule: {name} is computed by the graph; only Parameters and buffers can be replaced")
+            raise TypeError(
+                f"GraphModule: {name} is computed by the graph; only Parameters and buffers can be replaced"
+            )
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -132,6 +134,7 @@ class GraphModule(_Fixed):
             known[place.name] = inner, name
         self._serving = _Held(graph, known)
         self._trained = None if training is None else _Held(training, known)
+        self._reads_time = any([call.op.name in RECURRENT for call in graph.calls])
         if refusal:
             self.eval()
 
@@ -141,10 +144,6 @@ class GraphModule(_Fixed):
         graph = self._serving.graph
         tables = [call.inputs[1] for call in graph.calls if call.op.name == "embedding"]
         return min([graph.values[table].shape[0] for table in tables if table is not None], default=None)
-
-    @property
-    def _reads_time(self) -> bool:
-        return any([call.op.name in RECURRENT for call in self._serving.graph.calls])
 
     def graph_of(self, training: bool) -> Graph:
         """The graph that is run in this mode."""
