@@ -188,7 +188,8 @@ def _most_outputs(call: Call, shape: Shape) -> int:
     cut = call.attributes.get("chunks", call.attributes.get("split_size", 1))
     if not isinstance(cut, int):
         return 0
-    return min(shape[dim], cut) if call.op.name == "chunk" else shape[dim] // max(cut, 1)
+    size: int = shape[dim]
+    return min(size, cut) if call.op.name == "chunk" else size // max(cut, 1)
 
 
 def _call(data: Any, values: list[Value], inputs: list[Value]) -> Call:

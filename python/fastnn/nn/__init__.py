@@ -13,7 +13,7 @@ from fastnn.nn.loss import CrossEntropyLoss, CTCLoss, MSELoss
 from fastnn.nn.module import Module
 from fastnn.nn.normalization import BatchNorm1d, BatchNorm2d
 from fastnn.nn.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
-from fastnn.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from fastnn.nn.recurrent import GRU, LSTM, RNN, GRUCell, LastStep, LSTMCell, Output, RNNCell
 from fastnn.nn.shape import Flatten, Identity
 from fastnn.tensor import Parameter
 
@@ -42,6 +42,7 @@ __all__ = [
     "GraphModule",
     "Identity",
     "LSTMCell",
+    "LastStep",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -51,6 +52,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "Output",
     "Parameter",
     "RNNCell",
     "ReLU",

@@ -82,11 +82,6 @@ class Module(Attributes):
         """What the module computes; to be written by each class."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def _in_one_pass_with(self, following: Module) -> Callable[[Any], Any] | None:
-        """A function that gives to the bit what ``following`` makes of this Module's output, in one pass over memory;
-        None where there is none. Sequential asks for it."""
-        return None
-
     def extra_repr(self) -> str:
         """What repr() shows between the brackets."""
         return ""
