@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from fastnn.graph.algorithms import available
 from fastnn.graph.graph import Array, Call, Graph, Ref, Size, Value, Visit
 from fastnn.ops.op import OPS, Op, Shape
 from fastnn.tensor import Tensor
@@ -249,6 +250,7 @@ def graph_of(data: Any, held: Held) -> Graph:
         graph.verify()
     except Exception as error:  # whatever an op's shape says to arguments that nothing else would give it
         raise ValueError(f"{error}" if isinstance(error, ValueError) else f"graph: {error!r}") from error
+    graph.calls = [available(graph, call) for call in calls]
     return graph
 
 
