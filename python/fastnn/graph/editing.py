@@ -59,6 +59,11 @@ class Editing:
             return False
         return len({self.values[value].shape for value in values}) == len({elsewhere[value] for value in values}) == 1
 
+    def has_one_size(self, value: int) -> bool:
+        """Whether the axes of space of a value, (N, C, ...), have the same sizes whatever those of the inputs are."""
+        shape = self.values[value].shape
+        return not self._graph.free or (self._elsewhere is not None and self._elsewhere[value][2:] == shape[2:])
+
     def graph(self) -> Graph:
         """What is left of it: without calls whose outputs nobody reads, and without visits of Modules."""
         calls, read = list[Call](), {*refs(self.outputs)}

@@ -152,13 +152,14 @@ _CONVOLUTIONS = ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d")
 _ANY_SHAPE = "direct"  # computes what a product of matrices does, of any shape
 
 
-def _pinned(graph: Graph, call: Call) -> Call:
-    """A convolution by the algorithms of the traced shape, whatever the shape. A product of matrices is none of every
-    shape: where the sizes of images may differ, plain sums stand for it; elsewhere it is what is taken anyway."""
+def _pinned(edit: Editing, graph: Graph, call: Call) -> Call:
+    """A convolution by the algorithms of the traced shape, whatever the shape. A product of matrices does not compute
+    every shape: of an output whose size may differ plain sums stand for it, elsewhere it is what is taken anyway."""
     if call.op.name not in _CONVOLUTIONS:
         return call
-    sized = any([axis > 1 for _, axis in graph.free])
-    ways = [(_ANY_SHAPE if sized else None) if way == "product" else way for way in algorithms(graph, call)]
+    ways = [None if way == "product" else way for way in algorithms(graph, call)]
+    if ways[0] is None and not edit.has_one_size(call.outputs[0]):
+        ways[0] = _ANY_SHAPE
     return call._replace(attributes={**call.attributes, "algorithm": tuple(ways)})
 
 
@@ -169,8 +170,8 @@ def rewrite(graph: Graph) -> Graph:
     left out. A ReLU is computed in the pass of the convolution, linear or batch normalisation before it, and what a
     convolution's output is added to (a residual) in that of the convolution, with the same bits as one after the other.
     Calls whose results nobody reads are left out. Convolutions keep the algorithms that the traced shape has, so that
-    they round in one way at every size. What is folded are the parameters of this moment, as constants: rewrite a model
-    when it is trained. Visits of Modules are not kept.
+    they round in one way at every size of two positions or more. What is folded are the parameters of this moment, as
+    constants: rewrite a model when it is trained. Visits of Modules are not kept.
 
     >>> import fastnn as fnn
     >>> from fastnn import nn
@@ -185,5 +186,5 @@ def rewrite(graph: Graph) -> Graph:
         if call is not None and rule is not None:
             rule(edit, i, call)
     found = edit.graph()
-    found.calls = [_pinned(found, call) for call in found.calls]
+    found.calls = [_pinned(edit, found, call) for call in found.calls]
     return found
