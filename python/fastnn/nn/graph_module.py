@@ -25,10 +25,10 @@ class Place(NamedTuple):
 
 
 class _Fixed(Module):
-    """A part of a graph's state, by name. What it computes is in the graph, so no Module can be put into it."""
+    """A part of a graph's state, by name. What it computes is in the graph, so no Module in it can be another one."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, Attributes) or isinstance(vars(self).get(name), Attributes):
+        if isinstance(vars(self).get(name), Attributes):
             raise TypeError(
                 f"GraphModule: {name} is computed by the graph; only Parameters and buffers can be replaced"
             )
@@ -51,7 +51,7 @@ class _Fixed(Module):
         if place.columns_first:
             vars(self)["columns_first"] = (*self.columns_first, name)
 
-    def _inside(self, name: str) -> _Fixed:
+    def _inside(self, name: str) -> Scope:
         """The part of that name, made where there is none."""
         check_name(name, "GraphModule")
         part = vars(self).get(name)
@@ -69,14 +69,15 @@ class Scope(_Fixed):
 class _Held:
     """A graph, and where the Module has now what the graph holds by name."""
 
-    def __init__(self, graph: Graph, places: dict[str, tuple[Module, str]]) -> None:
+    def __init__(self, graph: Graph, places: dict[str, tuple[Scope | None, str]]) -> None:
         self.graph = graph
         self.places = [(value, *places[name]) for value, name in graph.names.items()]
 
-    def now(self, training: bool) -> dict[int, Any]:
+    def now(self, outermost: Module, training: bool) -> dict[int, Any]:
         """What the graph holds by name; in training, buffers that can be written."""
         found = {}
-        for value, module, name in self.places:
+        for value, scope, name in self.places:
+            module = outermost if scope is None else scope
             buffer = training and name in module.buffer_names
             found[value] = writable(module, name) if buffer else getattr(module, name)
         return found
@@ -122,15 +123,15 @@ class GraphModule(_Fixed):
         return module
 
     def _hold(self, graph: Graph, training: Graph | None, refusal: str, places: Iterable[Place]) -> None:
-        self._refusal, known = refusal, dict[str, tuple[Module, str]]()
+        self._refusal, known = refusal, dict[str, tuple[Scope | None, str]]()
         for place in places:
             *outer, name = place.name.split(".")
             if len(outer) > _DEEPEST:
                 raise ValueError(f"GraphModule: the name {place.name!r:.200} has more than {_DEEPEST} dots")
-            inner: _Fixed = self
+            inner: Scope | None = None  # of the GraphModule itself
             for part in outer:
-                inner = inner._inside(part)
-            inner._put(place, name)
+                inner = (inner or self)._inside(part)
+            (inner or self)._put(place, name)
             known[place.name] = inner, name
         self._serving = _Held(graph, known)
         self._trained = None if training is None else _Held(training, known)
@@ -158,7 +159,7 @@ class GraphModule(_Fixed):
         training = self.training
         held = self._trained if training and self._trained is not None else self._serving
         given, _ = seen("GraphModule", inputs, {})
-        return held.graph(*given, held=held.now(training), watch=note_call(self) if is_listening() else None)
+        return held.graph(*given, held=held.now(self, training), watch=note_call(self) if is_listening() else None)
 
     def __repr__(self) -> str:
         return f"GraphModule({self._serving.graph})"
