@@ -114,7 +114,10 @@ GROW = {
     "Tanh": same(lambda draw: nn.Tanh()),
 }
 # Embedding stands at the beginning, Sequential around; the others do not give what the next layer takes.
-ELSEWHERE = {"CRF", "CTCLoss", "CrossEntropyLoss", "Embedding", "MSELoss", "ModuleDict", "ModuleList", "Sequential"}
+ELSEWHERE = {
+    *("CRF", "CTCLoss", "CrossEntropyLoss", "Embedding", "LastStep", "MSELoss", "ModuleDict", "ModuleList"),
+    *("Output", "Sequential"),
+}
 
 
 STATELESS = {

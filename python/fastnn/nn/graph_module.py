@@ -35,8 +35,8 @@ class _Fixed(Module):
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        if isinstance(vars(self).get(name), (Attributes, Parameter)) or name in self.buffer_names:
-            raise TypeError(f"GraphModule: {name} is part of the graph and cannot be deleted")
+        if isinstance(vars(self).get(name), Attributes):
+            raise TypeError(f"GraphModule: {name} is computed by the graph and cannot be deleted")
         super().__delattr__(name)
 
     def _put(self, place: Place, name: str) -> None:
