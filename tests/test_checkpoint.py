@@ -58,6 +58,7 @@ CASES = {
             nn.RNN(3, 4, nonlinearity="relu"),
         ]
     ),
+    "steps": lambda: nn.ModuleList([nn.Output(), nn.LastStep(), nn.LastStep(True), nn.LastStep(batch_first=False)]),
     "cells": lambda: nn.ModuleList([nn.LSTMCell(3, 4), nn.GRUCell(3, 4, bias=False), nn.RNNCell(3, 4)]),
     "named": lambda: nn.Sequential({"first": nn.Linear(2, 2), "then": nn.Sequential(nn.ReLU(), nn.Linear(2, 1))}),
     "dict": lambda: nn.ModuleDict({"b": nn.Linear(2, 2), "a": nn.ModuleList([nn.Linear(1, 1), nn.ModuleDict()])}),

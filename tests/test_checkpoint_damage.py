@@ -122,7 +122,7 @@ def entry(dtype="F32", shape=(1,), offsets=(0, 4)):
         (raw({"a": entry(), "__metadata__": {"fastnn": "9" * 5000}}, b"1234"), "the metadata is not JSON"),
         (raw({"a": entry(), "__metadata__": {"fastnn": "3"}}, b"1234"), "has no format number"),
         (raw({"a": entry(), "__metadata__": {"fastnn": '{"format": 1}'}}, b"1234"), "the checksum does not match"),
-        (raw({"a": entry(), "__metadata__": {"fastnn": '{"format": 7}'}}, b"1234"), "reads up to format 2"),
+        (raw({"a": entry(), "__metadata__": {"fastnn": '{"format": 7}'}}, b"1234"), "reads up to format 3"),
     ],
 )
 def test_malformed_files(content, reason, path):
@@ -235,8 +235,8 @@ def test_missing_and_wrong_arrays(bias, reason, path):
 
 
 def test_a_newer_format_says_so(saved):
-    rewrite(saved, lambda record: record.update(format=3, version="9.0"))
-    with pytest.raises(CheckpointError, match=r"format 3 by fastnn 9\.0; .* pip install --upgrade fastnn-cpu"):
+    rewrite(saved, lambda record: record.update(format=4, version="9.0"))
+    with pytest.raises(CheckpointError, match=r"format 4 by fastnn 9\.0; .* pip install --upgrade fastnn-cpu"):
         fnn.load_state(saved)
 
 

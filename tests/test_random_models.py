@@ -118,7 +118,20 @@ GROW = {
 }
 LOSS_LAYERS = {row.layer for row in LOSSES.values()}
 # Embedding stands at the beginning, Sequential around; the others do not give what the next layer takes.
-ELSEWHERE = {"CRF", "CTCLoss", "CrossEntropyLoss", "Embedding", "ModuleDict", "ModuleList", "Sequential", *LOSS_LAYERS}
+ELSEWHERE = {
+    *(
+        "CRF",
+        "CTCLoss",
+        "CrossEntropyLoss",
+        "Embedding",
+        "LastStep",
+        "ModuleDict",
+        "ModuleList",
+        "Output",
+        "Sequential",
+    ),
+    *LOSS_LAYERS,
+}
 
 
 STATELESS = {*FUNCTION_LAYERS, "Dropout", "Flatten", "Identity", "LogSoftmax", "Softmax"}

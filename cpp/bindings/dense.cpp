@@ -70,7 +70,7 @@ Weight linear_weight(const F32& a) {
   return {strided(a, kLinear), is_dense(a, memory_order(a)) ? owner_of(a) : nullptr};
 }
 
-F32 linear_forward(const F32& x, const F32& weight, const Maybe& bias) {
+F32 linear_forward(const F32& x, const F32& weight, const Maybe& bias, bool relu) {
   require_linear(x, weight, bias);
   if (bias) require_contiguous(*bias, kLinear, "bias");
   const Floats rows = matrix_of(x);
@@ -78,7 +78,7 @@ F32 linear_forward(const F32& x, const F32& weight, const Maybe& bias) {
   Shape shape = shape_of(x);
   shape.back() = weight.shape(0);
   F32 y = empty(shape);
-  call_op(fastnn::linear_forward, rows, w, view(bias), dense_rows(y.mutable_data(), y));
+  call_op(fastnn::linear_forward, rows, w, view(bias), relu, dense_rows(y.mutable_data(), y));
   return y;
 }
 
@@ -183,7 +183,8 @@ void bind_dense(py::module_& m) {
         "skip"_a);
   m.def("embedding_forward", &bound::embedding_forward, "indices"_a.noconvert(), "weight"_a.noconvert());
   m.def("gemm", &bound::gemm, "a"_a.noconvert(), "b"_a.noconvert());
-  m.def("linear_forward", &bound::linear_forward, "x"_a.noconvert(), "weight"_a.noconvert(), "bias"_a.noconvert());
+  m.def("linear_forward", &bound::linear_forward, "x"_a.noconvert(), "weight"_a.noconvert(), "bias"_a.noconvert(),
+        "relu"_a = false);
   m.def("linear_backward", &bound::linear_backward, "x"_a.noconvert(), "weight"_a.noconvert(), "dy"_a.noconvert(),
         "want_x"_a, "want_weight"_a, "want_bias"_a);
   m.def("row_means", &bound::row_means, "x"_a.noconvert(), "divisor"_a);

@@ -1,6 +1,7 @@
 // Ops on images, (N, C, H, W): convolutions, poolings, batchnorm.
 #include <array>
 #include <string>
+#include <variant>
 
 #include "arrays.h"
 #include "ops/avgpool2d.h"
@@ -35,7 +36,8 @@ void require_image(const F32& x, const char* op) {
 }
 
 F32 conv2d_forward(const F32& x, const F32& weight, const std::optional<F32>& bias, const Pair& stride,
-                   const Sides& padding, const Pair& dilation, int64_t groups, const Name& algorithm) {
+                   const Sides& padding, const Pair& dilation, int64_t groups, const Name& algorithm,
+                   const std::optional<F32>& residual, bool relu) {
   const char* op = "conv2d_forward";
   require_ndim(x, 4, op, "x");
   require_ndim(weight, 4, op, "weight");
@@ -46,9 +48,13 @@ F32 conv2d_forward(const F32& x, const F32& weight, const std::optional<F32>& bi
     require_shape(*bias, {g.k}, op, "bias");
     require_contiguous(*bias, op, "bias");
   }
+  if (residual) {
+    require_shape(*residual, {g.n, g.k, g.oh, g.ow}, op, "residual");
+    require_channels_last(*residual, op, "residual");
+  }
   F32 y = empty_channels_last(g.n, g.k, g.oh, g.ow);
   const Output to = output(y);
-  call_op(fastnn::conv2d_forward, g, view(x), weight_view(weight), view(bias), to);
+  call_op(fastnn::conv2d_forward, g, view(x), weight_view(weight), view(bias), view(residual), relu, to);
   return y;
 }
 
@@ -80,12 +86,16 @@ F32 conv2d_backward_weight(const F32& x, const F32& dy, const Shape& weight_shap
   return dw;
 }
 
-// (of forward, backward_input, backward_weight)
+// (of forward, backward_input, backward_weight), where one name is pinned for all of them, or one for each.
 std::array<const char*, 3> conv2d_algorithms(const Shape& x_shape, const Shape& weight_shape, const Pair& stride,
                                              const Sides& padding, const Pair& dilation, int64_t groups,
-                                             const Name& algorithm) {
-  return fastnn::conv2d_algorithms(
-      geometry(x_shape, weight_shape, stride, padding, dilation, groups, algorithm, "conv2d_algorithms"));
+                                             const std::variant<std::array<Name, 3>, Name>& algorithm) {
+  const auto* each = std::get_if<std::array<Name, 3>>(&algorithm);
+  std::array<Conv2d, 3> g;
+  for (int i = 0; i < 3; ++i)
+    g[i] = geometry(x_shape, weight_shape, stride, padding, dilation, groups,
+                    each ? (*each)[i] : std::get<Name>(algorithm), "conv2d_algorithms");
+  return fastnn::conv2d_algorithms(g);
 }
 
 ImageSizes image_sizes(const Shape& x, const char* op) {
@@ -240,7 +250,8 @@ void bind_image(py::module_& m) {
   m.def("conv2d_algorithms", &bound::conv2d_algorithms, "x_shape"_a, "weight_shape"_a, "stride"_a, "padding"_a,
         "dilation"_a, "groups"_a, "algorithm"_a = py::none());
   m.def("conv2d_forward", &bound::conv2d_forward, "x"_a.noconvert(), "weight"_a.noconvert(), "bias"_a.noconvert(),
-        "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "algorithm"_a = py::none());
+        "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "algorithm"_a = py::none(),
+        "residual"_a.noconvert() = py::none(), "relu"_a = false);
   m.def("conv2d_backward_input", &bound::conv2d_backward_input, "dy"_a.noconvert(), "weight"_a.noconvert(), "x_shape"_a,
         "stride"_a, "padding"_a, "dilation"_a, "groups"_a, "algorithm"_a = py::none());
   m.def("conv2d_backward_weight", &bound::conv2d_backward_weight, "x"_a.noconvert(), "dy"_a.noconvert(),

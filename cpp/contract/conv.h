@@ -6,6 +6,7 @@ namespace fastnn {
 
 // ---- conv2d --------------------------------------------------------------------------------------------------------
 // y (n, oh, ow, k) = sum over taps and c of x (n, h, w, c) * w (k, c / groups, kh, kw), plus bias (k) where not null.
+// Then, where wanted, y = y + residual (as y lies), and y = max(y, 0): conv2d_finish for what no algorithm computes.
 // Activations are channels-last in memory (x_nchw: x is n, c, h, w instead); weights are as the user holds them.
 struct Conv2d {
   int64_t n, c, h, w, k, kh, kw, oh, ow;
@@ -20,7 +21,9 @@ struct Conv2dForward {
   Conv2d g;
   const float *x, *weight, *bias;
   float* y;
-  const float* packed;  // the block that the algorithm's pack fills
+  const float* packed;    // the block that the algorithm's pack fills
+  const float* residual;  // null: none
+  bool relu;
 };
 struct Conv2dBackwardInput {
   Conv2d g;
@@ -61,6 +64,7 @@ struct Conv2dAlgorithms {
 };
 
 struct ConvKernels {
+  Kernel<Conv2dForward> conv2d_finish;
   Conv2dAlgorithms<Conv2dForward> conv2d_forward;
   Conv2dAlgorithms<Conv2dBackwardInput> conv2d_backward_input;
   Conv2dAlgorithms<Conv2dBackwardWeight> conv2d_backward_weight;

@@ -46,6 +46,7 @@ struct Gemm {
   int64_t c_batch, c_row;
   const float* packed;  // b and bias, by gemm_pack; null: gemm packs them into its workspace
   float* workspace;
+  bool relu;  // of the sums: c = max(c, 0)
 };
 
 // ---- sum_rows ------------------------------------------------------------------------------------------------------

@@ -192,20 +192,25 @@ std::array<std::vector<const char*>, 3> conv2d_algorithm_names() {
   return names;
 }
 
-std::array<const char*, 3> conv2d_algorithms(const Conv2d& g) {
-  return {forward_choice(g).name(), input_choice(g).name(), weight_choice(g).name()};
+std::array<const char*, 3> conv2d_algorithms(const std::array<Conv2d, 3>& g) {
+  return {forward_choice(g[0]).name(), input_choice(g[1]).name(), weight_choice(g[2]).name()};
 }
 
 void conv2d_forward(Steps& steps, Conv2d g, const Floats& x, const Weight& weight, const Floats& bias,
-                    const Output& y) {
+                    const Floats& residual, bool relu, const Output& y) {
   if (y.size() == 0) return;
   g.x_nchw = !is_channels_last(x);
   const Choice<Conv2dForward> choice = forward_choice(g);
   const Fold& fold = choice.fold;
-  if (!choice.algorithm) return product_forward(steps, fold, x.data, weight, bias, y.data);
   Conv2dForward a{};
+  a.bias = bias.data, a.y = y.data, a.residual = residual.data, a.relu = relu;
+  if (!choice.algorithm) {
+    product_forward(steps, fold, x.data, weight, bias, y.data);
+    a.g = g;
+    if (residual || relu) steps.add(kernels().conv->conv2d_finish, a);
+    return;
+  }
   a.g = fold.g, a.g.algorithm = choice.name();
-  a.bias = bias.data, a.y = y.data;
   a.packed = packed(steps, choice, a, weight, {&bias}, pack_key(choice));
   a.weight = weight.data;
   a.x = folded_image(steps, fold, x.data);

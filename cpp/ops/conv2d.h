@@ -24,15 +24,17 @@ struct Conv2dOptions {
 Conv2d conv2d_geometry(const std::array<int64_t, 4>& x, const std::array<int64_t, 4>& weight,
                        const Conv2dOptions& options, const char* op);
 
-// What forward, backward_input and backward_weight use. The three, and those below, throw std::invalid_argument where
-// the algorithm of g does not compute it.
-std::array<const char*, 3> conv2d_algorithms(const Conv2d& g);
+// What forward, backward_input and backward_weight use for a g each. The three, and those below, throw
+// std::invalid_argument where the algorithm of g does not compute it.
+std::array<const char*, 3> conv2d_algorithms(const std::array<Conv2d, 3>& g);
 
 // All that there are, of each direction.
 std::array<std::vector<const char*>, 3> conv2d_algorithm_names();
 
-// x channels last, or C-contiguous; y, dy and dx channels last; weight, bias and dw C-contiguous.
-void conv2d_forward(Steps& steps, Conv2d g, const Floats& x, const Weight& weight, const Floats& bias, const Output& y);
+// x channels last, or C-contiguous; y, residual, dy and dx channels last; weight, bias and dw C-contiguous. residual
+// (of the shape of y, or none) is added to y, then, with relu, y = max(y, 0).
+void conv2d_forward(Steps& steps, Conv2d g, const Floats& x, const Weight& weight, const Floats& bias,
+                    const Floats& residual, bool relu, const Output& y);
 void conv2d_backward_input(Steps& steps, const Conv2d& g, const Floats& dy, const Weight& weight, const Output& dx);
 void conv2d_backward_weight(Steps& steps, Conv2d g, const Floats& x, const Floats& dy, const Output& dw);
 

@@ -34,10 +34,11 @@ void weight_gradient(Steps& steps, const Floats& x, const Floats& dy, const Outp
 
 }  // namespace
 
-void linear_forward(Steps& steps, const Floats& x, const Weight& weight, const Floats& bias, const Output& y) {
+void linear_forward(Steps& steps, const Floats& x, const Weight& weight, const Floats& bias, bool relu,
+                    const Output& y) {
   Gemm g = product(x, weight.sizes[0], y);
   g.b = weight.data, g.b_row = weight.strides[1], g.b_col = weight.strides[0];
-  g.bias = bias.data;
+  g.bias = bias.data, g.relu = relu;
   check_gemm(g);
   gemm_of_weight(steps, g, weight, bias);
 }

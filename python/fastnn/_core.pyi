@@ -107,7 +107,7 @@ def conv2d_algorithms(
     padding: collections.abc.Sequence[int],
     dilation: collections.abc.Sequence[int],
     groups: int,
-    algorithm: str | None = None,
+    algorithm: typing.Annotated[collections.abc.Sequence[str | None], "FixedSize(3)"] | str | None = None,
 ) -> typing.Annotated[list[str], "FixedSize(3)"]: ...
 def conv2d_backward_input(
     dy: numpy.typing.NDArray[numpy.float32],
@@ -138,6 +138,8 @@ def conv2d_forward(
     dilation: collections.abc.Sequence[int],
     groups: int,
     algorithm: str | None = None,
+    residual: numpy.typing.NDArray[numpy.float32] | None = None,
+    relu: bool = False,
 ) -> numpy.typing.NDArray[numpy.float32]: ...
 def crf_decode(
     emissions: numpy.typing.NDArray[numpy.float32],
@@ -292,6 +294,7 @@ def linear_forward(
     x: numpy.typing.NDArray[numpy.float32],
     weight: numpy.typing.NDArray[numpy.float32],
     bias: numpy.typing.NDArray[numpy.float32] | None,
+    relu: bool = False,
 ) -> numpy.typing.NDArray[numpy.float32]: ...
 def lstm_backward(
     x: numpy.typing.NDArray[numpy.float32],

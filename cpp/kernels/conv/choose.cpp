@@ -1,6 +1,7 @@
 // Which algorithm computes a convolution: one list for each direction, best first. The first that pays is taken
 // (ops/conv2d.cpp); "direct", the last, computes every shape.
 #include "algorithms.h"
+#include "forward.h"
 #include "geometry.h"
 
 namespace fastnn {
@@ -117,8 +118,15 @@ Conv2dAlgorithms<Args> all_of(const Conv2dAlgorithm<Args> (&list)[N]) {
 
 }  // namespace
 
+// Of a convolution that no algorithm computes: a task is a row of an image.
+int64_t finish_tasks(const Conv2dForward& a) { return a.g.n * a.g.oh; }
+void finish_tasks_of(const Conv2dForward& a, int64_t begin, int64_t end, float*) {
+  finish_rows(a, a.y + begin * a.g.ow * a.g.k, end - begin, a.g.k);
+}
+
 const ConvKernels* conv_kernels() {
-  static const ConvKernels table{all_of(kForward), all_of(kBackwardInput), all_of(kBackwardWeight)};
+  static const ConvKernels table{
+      {{{finish_tasks, nullptr, finish_tasks_of}}}, all_of(kForward), all_of(kBackwardInput), all_of(kBackwardWeight)};
   return &table;
 }
 

@@ -91,7 +91,9 @@ void forward_rows_of(const Conv2dForward& a, const Block& block, float* scratch)
     s.source_row = win.cols * g.c;
     s.at_h -= win.y, s.at_w -= win.x;
   }
-  sweep_rows(s, block.first, block.first + block.rows, g.oh, g.ow, a.y + block.n * g.oh * s.out_row);
+  float* out = a.y + block.n * g.oh * s.out_row;
+  sweep_rows(s, block.first, block.first + block.rows, g.oh, g.ow, out);
+  finish_rows(a, out + block.first * s.out_row, block.rows, g.k);
 }
 
 int64_t sweep_tasks(const Conv2dForward& a) { return forward_blocks(a.g, forward_rows(a.g, a.g.x_nchw)); }

@@ -86,9 +86,15 @@ void forward(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch)
   for (int64_t task = begin; task < end; ++task) {
     const Block block = block_at(task / parts, g.oh, rows);
     const ForwardBlock b = forward_block(a, block, scratch);
+    const Range part = panels_of(panels, task % parts, parts);
     for (int64_t group = 0; group < g.groups; ++group)
       run_pass(b.pass, b.source + group * b.pass.depth, a.packed + group * panels * forward_panel_floats(g),
-               b.out + group * b.pass.outputs, block.rows, g.ow, panels_of(panels, task % parts, parts));
+               b.out + group * b.pass.outputs, block.rows, g.ow, part);
+    const int64_t first = part.first * panel_width(g.k), last = part.last * panel_width(g.k);
+    if (parts == 1)
+      finish_rows(a, b.out, block.rows, g.k);
+    else
+      finish_rows(a, b.out + first, block.rows, min64(g.k, last) - first);
   }
 }
 

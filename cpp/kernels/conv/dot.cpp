@@ -123,6 +123,7 @@ void forward(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch)
     const Block block = block_at(task, a.g.oh, rows);
     const ForwardBlock b = forward_block(a, block, scratch);
     run_dot_pass(b.pass, b.source, a.packed, b.out, block.rows, a.g.ow);
+    finish_rows(a, b.out, block.rows, a.g.k);
   }
 }
 

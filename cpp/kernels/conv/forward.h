@@ -3,6 +3,7 @@
 // copied to scratch first: one read and one write beside k * kh * kw multiply-adds.
 #pragma once
 #include "blocks.h"
+#include "core/finish.h"
 #include "core/window.h"
 #include "geometry.h"
 #include "pass.h"
@@ -58,6 +59,14 @@ inline ForwardBlock forward_block(const Conv2dForward& a, const Block& block, fl
   p.row_first = -win.y, p.row_last = g.h - win.y;
   p.col_first = -win.x, p.col_last = g.w - win.x;
   return {p, scratch, out};
+}
+
+// What comes after the sums of rows of an image, from `out` on, of each pixel `channels` neighbours.
+inline void finish_rows(const Conv2dForward& a, float* out, int64_t rows, int64_t channels) {
+  if (!a.relu && !a.residual) return;
+  const bool whole = channels == a.g.k;
+  finish(out, a.residual ? a.residual + (out - a.y) : nullptr, a.relu, rows, a.g.ow * a.g.k, whole ? 1 : a.g.ow, a.g.k,
+         whole ? a.g.ow * channels : channels);
 }
 
 // A panel of filters: [bias, then the rows of all taps and channels][width].

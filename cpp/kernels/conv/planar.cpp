@@ -97,8 +97,9 @@ void forward(const Conv2dForward& a, int64_t begin, int64_t end, float* scratch)
     Pass p{g.kh, g.kw, g.dilation_h, g.dilation_w, 1, 1, g.c, g.k, planes.pitch, 1, g.ow * g.k, g.k};
     p.row_first = -win.y, p.row_last = g.h - win.y;
     p.biased = true;
-    run_planar_pass(p, planes, scratch, a.packed, a.y + (block.n * g.oh + block.first) * g.ow * g.k, block.rows, g.ow,
-                    scratch + g.c * planes.plane);
+    float* out = a.y + (block.n * g.oh + block.first) * g.ow * g.k;
+    run_planar_pass(p, planes, scratch, a.packed, out, block.rows, g.ow, scratch + g.c * planes.plane);
+    finish_rows(a, out, block.rows, g.k);
   }
 }
 

@@ -132,6 +132,16 @@ void output_block(const Pass& p, int64_t first, int64_t last, int64_t first_outp
   }
 }
 
+// What comes after the sums.
+void finish_block(const Pass& p, int64_t first, int64_t last, int64_t first_output, int64_t last_output) {
+  for (int64_t tile = first; tile < last; ++tile) {
+    const Place at = p.place(tile);
+    float* out = p.output(at) + first_output;
+    finish(out, p.residual ? p.residual + (out - p.out) : nullptr, p.relu, min64(p.side, p.oh - at.y), p.ow * p.outputs,
+           min64(p.side, p.ow - at.x), p.outputs, last_output - first_output);
+  }
+}
+
 void run_pass(const Pass& p, const Filters& f, int64_t begin, int64_t end, float* scratch) {
   const int64_t blocks = block_count(p), groups = p.groups();
   float *v = scratch, *m = v + p.points() * v_plane(p), *patch = m + m_floats(p), *plain = patch + p.points() * p.depth;
@@ -143,6 +153,7 @@ void run_pass(const Pass& p, const Filters& f, int64_t begin, int64_t end, float
     products(p, last - first, first_output, last_output, v, m);
     output_block(p, first, last, first_output, last_output, m);
     plain_block(p, f, first, last, first_output, last_output, plain, m, patch);
+    if (p.relu || p.residual) finish_block(p, first, last, first_output, last_output);
   }
 }
 
@@ -196,12 +207,13 @@ int64_t packed_floats(int64_t side, int64_t depth, int64_t outputs) {
 
 Pass pass_of(const Conv2dForward& a, int64_t side) {
   const Conv2d& g = a.g;
-  return {side, g.n, g.h, g.w, g.c, g.x_nchw, -g.pad_top, -g.pad_left, g.oh, g.ow, g.k, a.x, a.packed, a.bias, a.y};
+  return {side, g.n, g.h, g.w,      g.c,    g.x_nchw, -g.pad_top, -g.pad_left, g.oh,
+          g.ow, g.k, a.x, a.packed, a.bias, a.y,      a.residual, a.relu};
 }
 Pass pass_of(const Conv2dBackwardInput& a, int64_t side) {
   const Conv2d& g = a.g;
-  return {side, g.n, g.oh, g.ow, g.k,      false,   g.pad_top - 2, g.pad_left - 2,
-          g.h,  g.w, g.c,  a.dy, a.packed, nullptr, a.dx};
+  return {side, g.n, g.oh, g.ow,     g.k,     false, g.pad_top - 2, g.pad_left - 2, g.h,
+          g.w,  g.c, a.dy, a.packed, nullptr, a.dx,  nullptr,       false};
 }
 
 Filters filters_of(const Conv2dForward& a, int64_t side) { return {side, a.weight, a.g.k, a.g.c * 9, a.g.c, 9, false}; }

@@ -2,6 +2,7 @@
 // that are too_large (winograd.h). They add up in the order of direct.cpp: the bits are
 // those of the direct algorithm.
 #pragma once
+#include "core/finish.h"
 #include "core/tile.h"
 #include "core/transpose.h"
 #include "core/window.h"
@@ -31,7 +32,9 @@ struct Pass {
   int64_t top, left;  // source pixel that the first tap of output (0, 0) sees
   int64_t oh, ow, outputs;
   const float *source, *packed, *bias;
-  float* out;  // (n, oh, ow, outputs)
+  float* out;             // (n, oh, ow, outputs)
+  const float* residual;  // null: none
+  bool relu;
 
   int64_t points() const { return points_of(side); }
   int64_t tiles_w() const { return ceil_div(ow, side); }

@@ -6,6 +6,7 @@
 // share a copy. k runs in blocks, for which the copy stays in L2; the sums are carried through c in between, so
 // blocking does not change the order of additions.
 #include "contract/gemm.h"
+#include "core/finish.h"
 #include "core/tile.h"
 #include "core/transpose.h"
 #include "gemm_few.h"
@@ -203,6 +204,7 @@ void run_block(const Gemm& g, int64_t batch, int64_t block, int64_t panel, int64
     if (copies(g)) copy_block(g, rows, rows_of_a, scratch);
     run_depth(g, rows_of_a, rows, panel, end, d == 0, b + (p + 1) * width(g), c);
   }
+  if (g.relu) finish(c, nullptr, true, rows, g.c_row, 1, 0, min64(end * width(g), g.n) - panel * width(g));
 }
 
 void run(const Gemm& g, int64_t begin, int64_t end, float* scratch) {

@@ -5,6 +5,7 @@
 // the order of k, as they do over panels: the bits are the same.
 #pragma once
 #include "contract/gemm.h"
+#include "core/finish.h"
 #include "core/tile.h"
 
 namespace fastnn {
@@ -86,15 +87,18 @@ void few_range(const Gemm& g, int64_t batch, int64_t first, int64_t last) {
     constexpr int R = decltype(height)::value;
     if constexpr (R <= kFewRows) wide_block<R>(g, a, b, bias, c, last - first);
   });
+  if (g.relu) finish(c, nullptr, true, g.m, g.c_row, 1, 0, last - first);
 }
 
 void run_shallow(const Gemm& g, int64_t begin, int64_t end) {
   const int64_t step = shallow_rows(g), blocks = ceil_div(g.m, step);
   for (int64_t task = begin; task < end; ++task) {
     const int64_t batch = task / blocks, first = task % blocks * step, last = min64(g.m, first + step);
+    float* c = g.c + batch * g.c_batch;
     for (int64_t row = first; row < last; ++row)
-      wide_block<1>(g, g.a + batch * g.a_batch + row * g.a_row, g.b + batch * g.b_batch, g.bias,
-                    g.c + batch * g.c_batch + row * g.c_row, g.n);
+      wide_block<1>(g, g.a + batch * g.a_batch + row * g.a_row, g.b + batch * g.b_batch, g.bias, c + row * g.c_row,
+                    g.n);
+    if (g.relu) finish(c + first * g.c_row, nullptr, true, last - first, g.c_row, 1, 0, g.n);
   }
 }
 

@@ -19,7 +19,9 @@ from fastnn import _core
 from fastnn.files.atomic import write_atomically
 from fastnn.files.description import NotRebuildable, build, describe, has_ties
 from fastnn.files.foreign import described
+from fastnn.files.graphs import build_graph, describe_graph, state_of, traced
 from fastnn.files.skeleton import is_flat, put_together, take_apart
+from fastnn.nn.graph_module import GraphModule
 from fastnn.nn.module import Module
 from fastnn.nn.state import plain_array
 from fastnn.optim.optimizer import Optimizer
@@ -27,8 +29,9 @@ from fastnn.optim.optimizer import Optimizer
 State = dict[str, npt.NDArray[Any]]
 Path = str | os.PathLike[str]
 
-FORMAT = 2  # of the metadata; a reader refuses larger numbers
-_SIMPLE = 1  # the format of files without ties and nested states, which older readers know as well
+FORMAT = 3  # of the metadata; a reader refuses larger numbers
+_NESTED = 2  # the format of files without graphs, and
+_SIMPLE = 1  # of those without ties and nested states, which older readers know as well
 _KEY = "fastnn"  # of safetensors' __metadata__; its value is one JSON text, so that equal models make equal files
 _MAX_HEADER = 100_000_000  # bytes, safetensors' own limit
 _DTYPES = {
@@ -85,7 +88,11 @@ def _as_state(arrays: Mapping[str, Any]) -> State:
 
 
 def save(
-    model_or_state: Module | Optimizer | Mapping[Any, Any], path: Path, metadata: Mapping[str, Any] | None = None
+    model_or_state: Module | Optimizer | Mapping[Any, Any],
+    path: Path,
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    example: Any = None,
 ) -> None:
     """Writes a model, an optimizer or a state to one safetensors file, all or nothing.
 
@@ -95,15 +102,20 @@ def save(
             strings, bool, None, arrays and Tensors.
         path: the file; one that exists is replaced in one step, and left alone when anything fails.
         metadata: anything JSON can hold, such as {"vocabulary": "abc"}, for ``load_metadata``. Default none.
+        example: an input of a model with a class of yours: an array, a shape, or a tuple of these for a model of
+            several inputs, as ``trace`` takes them. Then what it computes is written too. Default None.
 
     A model made of fastnn's own layers comes back by ``load(path)``, with one Parameter where it had one in several
-    places. For one with a class of yours the weights are written, and the file says why it takes
+    places; it needs no example. One with a class of yours comes back where there is an ``example``, without its code:
+    as an nn.GraphModule, which gives the same bits on inputs of the sizes that the trace finds free, and is trained on
+    where training is a graph as well. Without an example the weights are written, and the file says why it takes
     ``model.load_state_dict(load_state(path))``. Whether a parameter is frozen, the mode and gradients are not written.
     A mapping comes back by ``load_state(path)``, of the same types and to the bit; mappings come back as dicts, Tensors
     as their arrays. In the file, arrays have the names on the way to them, joined by dots.
 
     Raises OSError as the file system does, ValueError for a path that is no regular file, TypeError for arrays of
-    complex numbers or objects, for other values in a mapping and for metadata that JSON cannot hold.
+    complex numbers or objects, for other values in a mapping and for metadata that JSON cannot hold, TraceError where
+    no graph holds what the model computes for the example.
 
     >>> import tempfile, numpy as np, fastnn as fnn
     >>> from fastnn import nn
@@ -119,7 +131,7 @@ def save(
     """
     import safetensors.numpy
 
-    record, state = _record(model_or_state)
+    record, state = _record(model_or_state, example)
     try:
         record["metadata"] = json.loads(json.dumps(dict(metadata or {})))
     except (TypeError, ValueError, RecursionError) as error:
@@ -131,24 +143,40 @@ def save(
     write_atomically(path, data)
 
 
-def _record(value: Any) -> tuple[dict[str, Any], State]:
+def _record(value: Any, example: Any) -> tuple[dict[str, Any], State]:
     """What the metadata say of a model or a state, and its arrays."""
     record: dict[str, Any] = {"format": _SIMPLE, "version": _core.__version__, "architecture": None}
     if isinstance(value, Module):
-        try:
-            record["architecture"] = describe(value)
-            record["format"] = FORMAT if has_ties(record["architecture"]) else _SIMPLE
-        except NotRebuildable as reason:
-            record["note"] = f"{reason}: build the model, then model.load_state_dict(fastnn.load_state(path))"
-        value = value.state_dict()
-    elif isinstance(value, Optimizer):
+        return _record_of_model(value, example, record)
+    if isinstance(value, Optimizer):
         value = value.state_dict()
     if not isinstance(value, Mapping):
         raise TypeError(f"save: got a {type(value).__name__}, expected a Module, an Optimizer or a mapping")
     if not is_flat(value):
-        record["format"] = FORMAT
+        record["format"] = _NESTED
         record["skeleton"], value = take_apart(value)
     return record, _as_state(value)
+
+
+def _record_of_model(model: Module, example: Any, record: dict[str, Any]) -> tuple[dict[str, Any], State]:
+    try:
+        if not isinstance(model, GraphModule):
+            record["architecture"] = describe(model)
+            record["format"] = _NESTED if has_ties(record["architecture"]) else _SIMPLE
+            return record, _as_state(model.state_dict())
+    except NotRebuildable as reason:
+        if example is None:
+            record["note"] = (
+                f"{reason}: save it with an example of its input, save(model, path, example=x), or build the model, "
+                "then model.load_state_dict(fastnn.load_state(path))"
+            )
+            return record, _as_state(model.state_dict())
+    record["format"] = FORMAT
+    try:
+        record["graph"], arrays = describe_graph(traced(model, example))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"save: {error}") from error
+    return record, _as_state(arrays)
 
 
 def _header(data: bytes) -> dict[str, Any]:
@@ -213,9 +241,11 @@ def load_state(path: Path) -> dict[Any, Any]:
     cannot be read.
     """
     state, record = _read(path)
-    if record is None or "skeleton" not in record:
+    if record is None or not {"graph", "skeleton"} & record.keys():
         return state
     try:
+        if "graph" in record:
+            return {**state_of(record["graph"], state)}
         value = put_together(record["skeleton"], state)
         if not isinstance(value, dict):
             raise ValueError(f"the skeleton is that of a {type(value).__name__}")
@@ -232,20 +262,22 @@ def load_metadata(path: Path) -> dict[str, Any]:
 
 
 def load(path: Path) -> Module:
-    """The model that ``save`` wrote, rebuilt from fastnn's own layers, in evaluation mode: ``model.train()`` to go on
-    training by hand; ``fit`` does it by itself.
+    """The model that ``save`` wrote, rebuilt from fastnn's own layers, or an nn.GraphModule where it was saved with an
+    example, in evaluation mode: ``model.train()`` to go on training by hand; ``fit`` does it by itself.
 
     The random generator is not used. Raises CheckpointError (a ValueError) with the path and the reason when the file
-    is damaged, holds no model, or holds one with a class that is not fastnn's; OSError when it cannot be read.
+    is damaged, holds no model, or holds one with a class that is not fastnn's and no example was given for; OSError
+    when it cannot be read.
     """
     state, record = _read(path)
-    if record is None or record.get("architecture") is None:
+    graph = None if record is None else record.get("graph")
+    if record is None or (record.get("architecture") is None and graph is None):
         held = "it holds a state" if record is not None and "skeleton" in record else "it holds arrays only"
         note = held if record is None else record.get("note", held)
         raise CheckpointError(
             f"{path}: no model to rebuild ({note}). Build the model and use model.load_state_dict(load_state(path))"
         )
     try:
-        return build(record["architecture"], state).eval()
+        return (build(record["architecture"], state) if graph is None else build_graph(graph, state)).eval()
     except (ValueError, TypeError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"{path}: {error}") from error

@@ -19,6 +19,7 @@ from fastnn import nn
 from fastnn.arrays import columns_first
 from fastnn.nn import init
 from fastnn.nn.container import ModuleDict, ModuleList, Sequential
+from fastnn.nn.graph_module import GraphModule
 from fastnn.nn.module import Module
 from fastnn.nn.state import same_bits
 from fastnn.nn.tree import Entry, by_holder, entries, joined, layers
@@ -43,7 +44,7 @@ def layer_classes() -> dict[str, type[Module]]:
     return {
         name: value
         for name, value in found.items()
-        if isinstance(value, type) and issubclass(value, Module) and value is not Module
+        if isinstance(value, type) and issubclass(value, Module) and value not in (GraphModule, Module)
     }
 
 
@@ -94,7 +95,7 @@ def _describe(module: Module, name: str, seen: dict[int, str]) -> Description:
     return description
 
 
-def _ties(model: Module) -> list[list[str]]:
+def ties(model: Module) -> list[list[str]]:
     """Names of what is held in several places, one name for each place."""
     ties = []
     for group in by_holder(entries(model)):
@@ -109,8 +110,8 @@ def _ties(model: Module) -> list[list[str]]:
 def describe(model: Module) -> Description:
     """The model as JSON. Raises NotRebuildable, saying why, when it cannot be built from that again."""
     description = _describe(model, "", {})
-    if ties := _ties(model):
-        description["ties"] = ties
+    if shared := ties(model):
+        description["ties"] = shared
     changed = NotRebuildable(f"this {type(model).__name__} has parts added or changed after it was made")
     try:
         twin = _blank_model(description, len(list(entries(model))))

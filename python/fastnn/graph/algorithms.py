@@ -38,7 +38,10 @@ def _conv(given: Named, options: dict[str, Any], y: Shape) -> tuple[str, str, st
 def _conv_transpose(given: Named, options: dict[str, Any], y: Shape) -> tuple[str, str, str]:
     """The input gradient of a convolution from y to x."""
     h, w = options["padding"] if isinstance(options["padding"], tuple) else (0, options["padding"])
-    around = {**options, "padding": (h, h, w, w)}
+    pinned = options.get("algorithm")
+    if isinstance(pinned, tuple):
+        pinned = pinned[1], pinned[0], pinned[2]  # as the convolution has them
+    around = {**options, "padding": (h, h, w, w), "algorithm": pinned}
     forward, dx, dw = _conv({"x": y, "weight": given["weight"]}, around, given["x"])
     return dx, forward, dw
 
@@ -65,6 +68,18 @@ RULES: dict[str, Rule] = {
 }
 
 NONE: dict[str, str] = {name: f"one way to compute it: {reason}" for name, reason in costs.NONE.items()}
+
+
+def available(graph: Graph, call: Call) -> Call:
+    """The call without the algorithms that it pins where this machine has none of that name for its shape: those of a
+    file are of another one."""
+    if call.attributes.get("algorithm") is None:
+        return call
+    try:
+        algorithms(graph, call)
+    except ValueError:
+        return call._replace(attributes={k: v for k, v in call.attributes.items() if k != "algorithm"})
+    return call
 
 
 def algorithms(graph: Graph, call: Call) -> tuple[str, ...]:

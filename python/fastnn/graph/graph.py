@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fastnn.arrays import as_numbers
 from fastnn.ops.op import DependsOnValues, Op, Shape
+from fastnn.tape import mode
 from fastnn.tensor import Tensor
 
 Array = npt.NDArray[Any]
@@ -119,25 +120,41 @@ class Graph:
                 dead[i].append(value)
         return dead
 
-    def __call__(self, *arrays: Any) -> Any:
+    def __call__(
+        self,
+        *arrays: Any,
+        held: Mapping[int, Any] | None = None,
+        watch: Callable[[Call, list[Any]], None] | None = None,
+    ) -> Any:
         """What the function returns for these inputs: Tensors where an input or a parameter is one, else arrays.
+
+        Args:
+            arrays: one for each input.
+            held: for some of what the graph holds, by value, what to read instead. Default None.
+            watch: called with each call, and the values that it is given, before it is run. Default None.
 
         Raises ValueError for another number of inputs, and where a size differs from the traced one on an axis that is
         not in ``free``; TypeError for integers where floats were traced and the reverse.
         """
-        found = self.run(arrays)
+        found = self._run(arrays, held or {}, watch)
         return mapped(self.outputs, Ref, lambda ref: found[ref.value])
 
-    def run(self, arrays: Any, keep: bool = False) -> dict[int, Any]:
-        """All values by number that are alive after the last call; with ``keep`` all that were computed."""
-        found: dict[int, Any] = {**self.held, **dict(zip(self.inputs, self._checked(arrays), strict=True))}
+    def _run(self, arrays: Any, held: Mapping[int, Any], watch: Callable[[Call, list[Any]], None] | None) -> Any:
+        """All values by number that are alive after the last call."""
+        found: dict[int, Any] = {**self.held, **held, **dict(zip(self.inputs, self._checked(arrays), strict=True))}
+        if mode.recorder is not None:
+            mode.recorder.replay(self, found)
+            return found
         sizes = [np.shape(found[value]) for value in self.inputs]
         for call, dead in zip(self.calls, self._dead, strict=True):
-            y = call.op.apply(read(call, found), attributes_for(call.attributes, sizes))
-            found.update(zip(call.outputs, y if len(call.outputs) > 1 or isinstance(y, tuple) else (y,), strict=True))
-            if not keep:
-                for value in dead:
-                    del found[value]
+            values = read(call, found)
+            if watch is not None:
+                watch(call, values)
+            y = call.op.apply(values, attributes_for(call.attributes, sizes))
+            found.update(zip(call.outputs, as_parts(y), strict=True))
+            del values
+            for value in dead:
+                del found[value]
         return found
 
     def _checked(self, arrays: Any) -> list[Any]:
@@ -227,6 +244,11 @@ class Graph:
         found = [Value(*each) for each in zip(shapes, map(str, call.op.dtypes(read, len(shapes))), strict=True)]
         if found != wanted:
             raise ValueError(f"{where}: gives {found}, but the graph says {wanted}")
+
+
+def as_parts(y: Any) -> tuple[Any, ...]:
+    """What an op gives, one by one."""
+    return y if isinstance(y, tuple) else (y,)
 
 
 def read(call: Call, found: Mapping[int, Any]) -> list[Any]:

@@ -41,7 +41,9 @@ def _windows(fields: Fields | None, kernel: Sequence[int], stride: Any, dilation
 
 
 def _convolution(fields: Sequence[Fields | None], shapes: Sequence[Any], options: Any, y: Shape) -> Fields | None:
-    return _windows(fields[0], shapes[1][2:], options["stride"], options["dilation"])
+    own = _windows(fields[0], shapes[1][2:], options["stride"], options["dilation"])
+    residual = fields[3] if len(fields) > 3 else None
+    return own if residual is None else _same((own, residual), (y, y), options, y)
 
 
 def _pooling(fields: Sequence[Fields | None], shapes: Sequence[Any], options: Any, y: Shape) -> Fields | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.graph.graph import Call, Ref, Value, Visit, mapped
+from fastnn.graph.graph import Call, Graph, Ref, Value, Visit, as_parts, attributes_for, mapped, read
 from fastnn.ops.op import Op, recording
 from fastnn.tensor import Parameter, Tensor, computed, wrapped
 
@@ -160,6 +160,27 @@ class Recorder:
         calls, innermost = range(begin, len(self.calls)), len(self.visits) == inner
         self.visits.append(Visit(name, type(module).__name__, given, self.refs(output), calls, innermost))
         return output
+
+    def replay(self, graph: Graph, found: dict[int, Any]) -> None:
+        """See ops.op.Recorder."""
+        begin, sizes = len(self.calls), [np.shape(found[value]) for value in graph.inputs]
+        for call in graph.calls:
+            given = [None if value is None else found[value] for value in call.inputs]
+            arrays = [part._array if isinstance(part, Tensor) else part for part in read(call, found)]
+            self._scope.append(".".join(filter(None, (self._scope[-1], call.scope))))
+            try:
+                y = self.call(call.op, given, arrays, attributes_for(call.attributes, sizes))
+            finally:
+                self._scope.pop()
+            found.update(zip(call.outputs, as_parts(y), strict=True))
+        if len(self.calls) - begin != len(graph.calls):
+            return  # some are of constants alone here
+        for visit in graph.visits:
+            name = ".".join(filter(None, (self._scope[-1], visit.name)))
+            given, returned = [mapped(n, Ref, lambda ref: self._ref(found[ref.value])) for n in visit[2:4]]
+            calls = range(begin + visit.calls.start, begin + visit.calls.stop)
+            if visit.name:  # not that of the whole, which is the visit of whoever replays it
+                self.visits.append(Visit(name, visit.layer, given, returned, calls, visit.innermost))
 
     def same(self, new: Tensor, old: Tensor) -> None:
         """See ops.op.Recorder."""

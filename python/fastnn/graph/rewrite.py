@@ -1,61 +1,21 @@
-"""rewrite: a graph that gives the same with fewer passes over memory, by a rule for every op that can be left out."""
+"""rewrite: a graph that computes the same with less. What is known is folded, what comes after a product is computed in
+its pass, what changes nothing or is read by nobody is left out, and algorithms are pinned."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from fastnn.graph.graph import Call, Graph, Ref, Value, mapped, refs
+from fastnn.graph.algorithms import algorithms
+from fastnn.graph.editing import Editing, Floats
+from fastnn.graph.graph import Call, Graph
 from fastnn.ops.activation import relu
 from fastnn.ops.elementwise import ELEMENTWISE
 from fastnn.ops.pointwise_loss import POINTWISE_LOSSES
-from fastnn.tensor import Tensor
-
-Floats = npt.NDArray[Any]
 
 
-class _Editing:
-    """The calls of a graph while they are changed; None where one was taken out."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.calls: list[Call | None] = list(graph.calls)
-        self.values, self.held, self.outputs = list(graph.values), dict(graph.held), graph.outputs
-
-    def producer(self, value: int | None) -> int | None:
-        """Which call gives a value."""
-        found = [i for i, call in enumerate(self.calls) if call is not None and value in call.outputs]
-        return found[0] if found else None
-
-    def only_reader(self, value: int) -> int | None:
-        """The one call that reads a value, once; None where there are others, or the value is returned."""
-        found = [i for i, call in enumerate(self.calls) if call is not None for read in call.inputs if read == value]
-        return found[0] if len(found) == 1 and value not in refs(self.outputs) else None
-
-    def constant(self, value: int | None) -> Floats | None:
-        """A held value in float64; None where it is computed."""
-        if value is None or value not in self.held:
-            return None
-        held = self.held[value]
-        return np.asarray(held._array if isinstance(held, Tensor) else held, np.float64)
-
-    def hold(self, array: Floats) -> int:
-        """The number of a new constant."""
-        self.held[len(self.values)] = array.astype(np.float32)
-        self.values.append(Value(array.shape, "float32"))
-        return len(self.values) - 1
-
-    def replace(self, old: int, new: int) -> None:
-        """Reads ``new`` wherever ``old`` was read."""
-        for i, call in enumerate(self.calls):
-            if call is not None and old in call.inputs:
-                self.calls[i] = call._replace(inputs=tuple([new if value == old else value for value in call.inputs]))
-        self.outputs = mapped(self.outputs, Ref, lambda ref: Ref(new) if ref.value == old else ref)
-
-
-def _drop(edit: _Editing, i: int, call: Call) -> None:
+def _drop(edit: Editing, i: int, call: Call) -> None:
     """Dropout that passes everything."""
     given = call.inputs[0]
     if (not call.attributes["training"] or not call.attributes["p"]) and given is not None:
@@ -72,153 +32,138 @@ def _channels_of(call: Call, weight: Floats, scale: Floats) -> Floats:
     return rows.reshape(*rows.shape, *(1,) * (weight.ndim - 2))
 
 
-def _norm(edit: _Editing, i: int, call: Call) -> None:
-    """Batch normalisation by running statistics goes into the product before it; else it takes in a ReLU after it."""
-    if not _fold(edit, i, call):
-        _join_relu(edit, i, call)
-
-
 _PRODUCERS = ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear")
 
 
-def _fold(edit: _Editing, i: int, call: Call) -> bool:
+def _norm(edit: Editing, i: int, call: Call) -> None:
+    """Batch normalisation by running statistics goes into the product before it."""
     x, mean, var, weight, bias = [edit.constant(value) for value in call.inputs[:5]]
     given, at = call.inputs[0], edit.producer(call.inputs[0])
     if x is not None or at is None or given is None or edit.only_reader(given) != i or call.attributes["training"]:
-        return False
+        return
     before = edit.calls[at]
     if before is None or before.op.name not in _PRODUCERS or mean is None or var is None:
-        return False
+        return
     filters, shift = edit.constant(before.inputs[1]), edit.constant(before.inputs[2])
     learned = [part is None and value is not None for part, value in zip((weight, bias), call.inputs[3:5], strict=True)]
     if filters is None or (shift is None and before.inputs[2] is not None) or any(learned):
-        return False
+        return
     if before.op.name == "linear" and len(edit.values[given].shape) != 2:
-        return False  # the channels of the norm are another axis
+        return  # the channels of the norm are another axis
     scale = (1.0 if weight is None else weight) / np.sqrt(var + call.attributes["eps"])
     moved = ((0.0 if shift is None else shift) - mean) * scale + (0.0 if bias is None else bias)
     inputs = before.inputs[0], edit.hold(filters * _channels_of(before, filters, scale)), edit.hold(moved)
     changed = before._replace(inputs=inputs, dtypes=("float32",) * 3)
     if call.attributes["relu"]:
-        edit.calls[i] = Call(relu, (given,), ("float32",), {}, call.outputs, call.scope)
+        after = edit.calls[i] = Call(relu, (given,), ("float32",), {}, call.outputs, call.scope)
         edit.calls[at] = changed
+        _relu(edit, i, after)
     else:
         edit.calls[i] = None
         edit.calls[at] = changed._replace(outputs=call.outputs)
-    return True
 
 
-def _join_relu(edit: _Editing, i: int, call: Call) -> None:
-    after = edit.only_reader(call.outputs[0])
-    following = None if after is None else edit.calls[after]
-    if after is not None and following is not None and following.op is relu:
-        edit.calls[i] = call._replace(attributes={**call.attributes, "relu": True}, outputs=following.outputs)
-        edit.calls[after] = None
+_TAKE_RELU = ("batchnorm", "conv1d", "conv2d", "linear")
+_TAKE_SUM = ("conv1d", "conv2d")
 
 
-RULES: dict[str, Callable[[_Editing, int, Call], None]] = {"batchnorm": _norm, "dropout": _drop}
+def _before(edit: Editing, i: int, value: int | None, takers: tuple[str, ...]) -> tuple[int, Call] | None:
+    """The call that gives a value which call i alone reads, with its place, if it is one of the takers that has no ReLU
+    of its own yet."""
+    at = edit.producer(value)
+    before = None if at is None else edit.calls[at]
+    if at is None or value is None or before is None or before.op.name not in takers or edit.only_reader(value) != i:
+        return None
+    return None if before.attributes.get("relu") else (at, before)
+
+
+def _relu(edit: Editing, i: int, call: Call) -> None:
+    """A ReLU is computed in the pass of what comes before it."""
+    found = _before(edit, i, call.inputs[0], _TAKE_RELU)
+    if found is not None:
+        at, before = found
+        edit.calls[at] = before._replace(attributes={**before.attributes, "relu": True}, outputs=call.outputs)
+        edit.calls[i] = None
+
+
+def _add(edit: Editing, i: int, call: Call) -> None:
+    """What is added to the output of a convolution, of the same shape, is so in its pass, where both are known."""
+    one, other = call.inputs[:2]
+    if one is None or other is None or not edit.of_one_shape((one, other, call.outputs[0])):
+        return
+    for y, residual in ((one, other), (other, one)):
+        found = _before(edit, i, y, _TAKE_SUM)
+        if found is not None and found[1].inputs[3:] in ((), (None,)) and call.dtypes[:2] == ("float32", "float32"):
+            at, before = found
+            inputs, dtypes = (*before.inputs[:3], residual), (*before.dtypes[:3], "float32")
+            edit.calls[at] = None
+            edit.calls[i] = before._replace(inputs=inputs, dtypes=dtypes, outputs=call.outputs)
+            return
+
+
+RULES: dict[str, Callable[[Editing, int, Call], None]] = {
+    "add": _add,
+    "batchnorm": _norm,
+    "dropout": _drop,
+    "relu": _relu,
+}
 
 _TAKES = "takes in what a rule of another op gives it"
 _NEEDED = "is computed as it is: no op does the same in a pass of its own"
 
+_CALLS = (
+    "adaptive_avgpool1d", "adaptive_avgpool2d", "amax", "amin", "argmax", "argmin", "avgpool1d",
+    "avgpool2d", "broadcast_to", "chunk", "clamp", "concatenate", "crf_decode", "crf_lengths",
+    "crf_loss", "cross_entropy", "ctc_beam_decode", "ctc_greedy_decode", "ctc_loss", "div",
+    "embedding", "flatten", "flip", "gru", "gru_cell", "gru_variant", "index", "log_softmax",
+    "lstm", "lstm_cell", "lstm_variant", "matmul", "max_at", "maximum", "maxpool1d", "maxpool2d",
+    "mean", "min_at", "minimum", "mul", "packing", "pad", "permute", "pow", "put_rows", "repeat",
+    "reshape", "rnn", "rnn_cell", "softmax", "split", "squeeze", "stack", "std", "sub", "sum",
+    "take_rows", "transpose", "unbind", "unsqueeze", "var", "where",
+)  # fmt: skip
+
 NONE: dict[str, str] = {
-    **dict.fromkeys(ELEMENTWISE, _NEEDED),
-    **{op.name: _NEEDED for op in POINTWISE_LOSSES.values()},
-    "adaptive_avgpool1d": _NEEDED,
-    "adaptive_avgpool2d": _NEEDED,
-    "add": _NEEDED,
-    "amax": _NEEDED,
-    "amin": _NEEDED,
-    "argmax": _NEEDED,
-    "argmin": _NEEDED,
-    "avgpool1d": _NEEDED,
-    "avgpool2d": _NEEDED,
-    "broadcast_to": _NEEDED,
-    "chunk": _NEEDED,
-    "clamp": _NEEDED,
-    "concatenate": _NEEDED,
-    "conv1d": _TAKES,
-    "conv2d": _TAKES,
-    "conv_transpose1d": _TAKES,
-    "conv_transpose2d": _TAKES,
-    "crf_decode": _NEEDED,
-    "crf_lengths": _NEEDED,
-    "crf_loss": _NEEDED,
-    "cross_entropy": _NEEDED,
-    "ctc_beam_decode": _NEEDED,
-    "ctc_greedy_decode": _NEEDED,
-    "ctc_loss": _NEEDED,
-    "div": _NEEDED,
-    "embedding": _NEEDED,
-    "flatten": _NEEDED,
-    "flip": _NEEDED,
-    "gru": _NEEDED,
-    "gru_cell": _NEEDED,
-    "gru_variant": _NEEDED,
-    "index": _NEEDED,
-    "linear": _TAKES,
-    "log_softmax": _NEEDED,
-    "lstm": _NEEDED,
-    "lstm_cell": _NEEDED,
-    "lstm_variant": _NEEDED,
-    "matmul": _NEEDED,
-    "max_at": _NEEDED,
-    "maximum": _NEEDED,
-    "maxpool1d": _NEEDED,
-    "maxpool2d": _NEEDED,
-    "mean": _NEEDED,
-    "min_at": _NEEDED,
-    "minimum": _NEEDED,
-    "mul": _NEEDED,
-    "packing": _NEEDED,
-    "pad": _NEEDED,
-    "permute": _NEEDED,
-    "pow": _NEEDED,
-    "put_rows": _NEEDED,
-    "relu": _TAKES,
-    "repeat": _NEEDED,
-    "reshape": _NEEDED,
-    "rnn": _NEEDED,
-    "rnn_cell": _NEEDED,
-    "softmax": _NEEDED,
-    "split": _NEEDED,
-    "squeeze": _NEEDED,
-    "stack": _NEEDED,
-    "std": _NEEDED,
-    "sub": _NEEDED,
-    "sum": _NEEDED,
-    "take_rows": _NEEDED,
-    "transpose": _NEEDED,
-    "unbind": _NEEDED,
-    "unsqueeze": _NEEDED,
-    "var": _NEEDED,
-    "where": _NEEDED,
+    **dict.fromkeys(("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear"), _TAKES),
+    **dict.fromkeys((*_CALLS, *({*ELEMENTWISE} - {*RULES}), *[op.name for op in POINTWISE_LOSSES.values()]), _NEEDED),
 }
+
+_CONVOLUTIONS = ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d")
+_ANY_SHAPE = "direct"  # computes what a product of matrices does, of any shape
+
+
+def _pinned(edit: Editing, graph: Graph, call: Call) -> Call:
+    """A convolution by the algorithms of the traced shape, whatever the shape. A product of matrices does not compute
+    every shape: of an output whose size may differ plain sums stand for it, elsewhere it is what is taken anyway."""
+    if call.op.name not in _CONVOLUTIONS:
+        return call
+    ways = [None if way == "product" else way for way in algorithms(graph, call)]
+    if ways[0] is None and not edit.has_one_size(call.outputs[0]):
+        ways[0] = _ANY_SHAPE
+    return call._replace(attributes={**call.attributes, "algorithm": tuple(ways)})
 
 
 def rewrite(graph: Graph) -> Graph:
     """A graph that gives what ``graph`` does, up to rounding, with fewer passes over memory.
 
-    In a graph traced in eval mode, batch normalisation goes into the convolution or linear before it, dropout is left
-    out, and where batch normalisation stays, a ReLU behind it is computed in the same pass. What is folded are the
-    parameters of this moment, as constants: rewrite a model when it is trained. Visits of Modules are not kept.
+    In a graph traced in eval mode, batch normalisation goes into the convolution or linear before it, and dropout is
+    left out. A ReLU is computed in the pass of the convolution, linear or batch normalisation before it, and what a
+    convolution's output is added to (a residual) in that of the convolution, with the same bits as one after the other.
+    Calls whose results nobody reads are left out. Convolutions keep the algorithms that the traced shape has, so that
+    they round in one way at every size of two positions or more. What is folded are the parameters of this moment, as
+    constants: rewrite a model when it is trained. Visits of Modules are not kept.
 
     >>> import fastnn as fnn
     >>> from fastnn import nn
     >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.5)).eval()
-    >>> print(fnn.rewrite(fnn.trace(model, (1, 3, 3, 3))))
-    graph(x0: float32 (1*, 3, 3*, 3*)):
-      %9 = conv2d(x0, %12, %13, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1), groups=1) -> (1, 8, 1, 1)  # 0
-      %10 = relu(%9) -> (1, 8, 1, 1)  # 2
-      return %10
+    >>> graph = fnn.rewrite(fnn.trace(model, (1, 3, 9, 9)))
+    >>> [call.op.name for call in graph.calls], graph.calls[0].attributes["relu"]
+    (['conv2d'], True)
     """
-    edit = _Editing(graph)
+    edit = Editing(graph)
     for i, call in enumerate(edit.calls):
         rule = None if call is None else RULES.get(call.op.name)
         if call is not None and rule is not None:
             rule(edit, i, call)
-    calls = [call for call in edit.calls if call is not None]
-    read = {value for call in calls for value in call.inputs} | {*refs(edit.outputs)}
-    held = {value: part for value, part in edit.held.items() if value in read}
-    names = {value: name for value, name in graph.names.items() if value in held}
-    return Graph(graph.inputs, edit.outputs, calls, edit.values, held, names, [], graph.free, graph.tied)
+    found = edit.graph()
+    found.calls = [_pinned(edit, found, call) for call in found.calls]
+    return found

@@ -9,12 +9,13 @@ from fastnn.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose
 from fastnn.nn.crf import CRF
 from fastnn.nn.dropout import Dropout
 from fastnn.nn.embedding import Embedding
+from fastnn.nn.graph_module import GraphModule
 from fastnn.nn.linear import Linear
 from fastnn.nn.loss import *
 from fastnn.nn.module import Module
 from fastnn.nn.normalization import BatchNorm1d, BatchNorm2d
 from fastnn.nn.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
-from fastnn.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from fastnn.nn.recurrent import GRU, LSTM, RNN, GRUCell, LastStep, LSTMCell, Output, RNNCell
 from fastnn.nn.shape import Flatten, Identity
 from fastnn.tensor import Parameter
 
@@ -37,14 +38,17 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GRUCell",
+    "GraphModule",
     "Identity",
     "LSTMCell",
+    "LastStep",
     "Linear",
     "MaxPool1d",
     "MaxPool2d",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "Output",
     "Parameter",
     "RNNCell",
     "Sequential",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
+from fastnn.nn import activation
 from fastnn.nn.attributes import CHILDREN, check_name, checked
+from fastnn.nn.dropout import Dropout
+from fastnn.nn.linear import Linear
 from fastnn.nn.module import Module
-from fastnn.nn.recurrent import Recurrent
-from fastnn.tape import mode
+from fastnn.nn.normalization import with_relu
+from fastnn.nn.recurrent import LastStep, Output, Recurrent
+from fastnn.nn.shape import Identity
 
 
 class _Container(Module):
@@ -126,11 +130,29 @@ class _Numbered(_Container):
         return module
 
 
-def _joined(module: Module, following: Module) -> Callable[[Any], Any] | None:
-    """Both as one function, unless calls are recorded or somebody put a forward of their own on one of them."""
-    if mode.recorder is not None or "forward" in vars(module) or "forward" in vars(following):
-        return None
-    return module._in_one_pass_with(following)
+# Layers that leave axes as they are: what batch_first says of a recurrent layer holds behind them, too.
+_ELEMENTWISE = tuple(
+    [kind for kind in vars(activation).values() if isinstance(kind, type) and issubclass(kind, Module)]
+)
+_SAME_AXES = (Dropout, Identity, Linear, Output, *[kind for kind in _ELEMENTWISE if kind is not Module])
+
+
+def _one_by_one(modules: Iterable[Module]) -> Iterator[Module]:
+    for module in modules:
+        if isinstance(module, Sequential):
+            yield from _one_by_one(module)
+        else:
+            yield module
+
+
+def _batch_first(modules: Sequence[Module]) -> bool | None:
+    """Whether what these modules give in a row is (N, T, F) rather than (T, N, F); None where nothing says so."""
+    for module in reversed(list(_one_by_one(modules))):
+        if isinstance(module, Recurrent):
+            return module.batch_first
+        if not isinstance(module, _SAME_AXES):
+            return None
+    return None
 
 
 class Sequential(_Numbered):
@@ -139,8 +161,9 @@ class Sequential(_Numbered):
     Args:
         args: Modules, named "0", "1", ... , or one dict from names to Modules.
 
-    Indexing gives a Module, a slice gives a Sequential of the same Modules. BatchNorm and a ReLU after it are computed
-    in one pass, with the same bits as one after the other. A Module that is set as an attribute is the last of them, or
+    Indexing gives a Module, a slice gives a Sequential of the same Modules. After a recurrent layer, which returns
+    (output, state), stands an nn.Output or an nn.LastStep. BatchNorm and a ReLU after it are computed in one pass, with
+    the same bits as one after the other. A Module that is set as an attribute is the last of them, or
     takes the place of the one of that name. An error inside a Module gets a note that says which. Raises TypeError for
     what is no Module, ValueError for a name with a dot.
 
@@ -180,9 +203,15 @@ class Sequential(_Numbered):
         try:
             while place < len(modules):
                 module = modules[place]
-                both = _joined(module, modules[place + 1]) if place + 1 < len(modules) else None
-                x = module(x) if both is None else both(x)
-                place += 1 if both is None else 2
+                both = with_relu(module, modules[place + 1]) if place + 1 < len(modules) else None
+                if both is not None:
+                    x = both(x)
+                    place += 1
+                elif isinstance(module, LastStep) and module.batch_first is None:
+                    x = module(x, batch_first=_batch_first(modules[:place]))
+                else:
+                    x = module(x)
+                place += 1
         except Exception as error:
             self._say_where(error, place, x)
             raise
@@ -195,9 +224,11 @@ class Sequential(_Numbered):
         if place and isinstance(x, tuple) and isinstance(error, (AttributeError, TypeError, ValueError)):
             recurrent = isinstance(list(self._modules.values())[place - 1], Recurrent)
             what = "(output, state)" if recurrent else f"a tuple of {len(x)}"
+            put = "nn.Output() between them, which returns x[0], or nn.LastStep()"
+            put = put if recurrent else "a Module between them whose forward returns x[0]"
             raise TypeError(
                 f"{own}: {labels[place - 1]} returned {what} and {labels[place]} was given that. To hand on the output "
-                f"alone, put a Module between them whose forward returns x[0]. The error was: {error}"
+                f"alone, put {put}. The error was: {error}"
             ) from error
         error.add_note(f"in {labels[place]} of {own}")
 

@@ -52,6 +52,8 @@ class CRF(Module):
     [(4,), (2,)]
     """
 
+    _reads_time = True
+
     def __init__(self, num_tags: int, batch_first: bool = False) -> None:
         self.num_tags = positive_int(num_tags, "CRF", "num_tags")
         self.batch_first = bool(batch_first)

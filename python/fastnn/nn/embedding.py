@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from fastnn import ops
 from fastnn.arrays import positive_int
 from fastnn.nn.init import normal
 from fastnn.nn.module import Module
 from fastnn.ops.embedding import row_number
-from fastnn.tensor import Parameter
+from fastnn.tensor import Parameter, Tensor
+
+
+def _is_sequence(part: Any) -> bool:
+    return isinstance(part, (np.ndarray, Tensor)) and part.ndim > 0
 
 
 class Embedding(Module):
-    """A learned vector per symbol: integers of any shape -> (*shape, embedding_dim).
+    """A learned vector per symbol: integers of any shape -> (*shape, embedding_dim); a list of arrays -> a list.
 
     Args:
         num_embeddings: rows of the table; inputs are in [0, num_embeddings).
@@ -38,7 +45,15 @@ class Embedding(Module):
         self.weight = Parameter(table)
 
     def forward(self, indices: Any) -> Any:
+        if type(indices) is list and indices and all([_is_sequence(part) for part in indices]):
+            return self._of_list(indices)
         return ops.embedding(indices, self.weight, padding_idx=self.padding_idx)
+
+    def _of_list(self, parts: list[Any]) -> list[Any]:
+        """Sequences of any lengths, as recurrent layers take them, looked up at once."""
+        flat = ops.concatenate([ops.reshape(part, (-1,)) for part in parts])
+        rows = ops.split(ops.embedding(flat, self.weight, self.padding_idx), [math.prod(part.shape) for part in parts])
+        return [ops.reshape(y, (*part.shape, self.embedding_dim)) for part, y in zip(parts, rows, strict=True)]
 
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from fastnn.graph.graph import Call
     from fastnn.nn.module import Module
 
 
@@ -46,6 +47,28 @@ def note_cell(cell: Any, hx: Any) -> None:
     """A cell takes one step from the state hx."""
     if _thread.notes is not None:
         _thread.notes.append(Heard(cell, 1, False, hx is not None))
+
+
+# Ops that read (T, N, features), or packed rows, and those that take one step of it.
+_LAYERS = frozenset(("crf_decode", "crf_loss", "gru", "gru_variant", "lstm", "lstm_variant", "rnn"))
+RECURRENT = _LAYERS | {"gru_cell", "lstm_cell", "rnn_cell"}
+
+
+def is_listening() -> bool:
+    return _thread.notes is not None
+
+
+def note_call(model: Module) -> Callable[[Call, list[Any]], None]:
+    """What watches the calls of a graph that ``model`` runs: those of recurrent ops are noted."""
+    parts = dict(model.named_modules())
+
+    def watch(call: Call, values: list[Any]) -> None:
+        if _thread.notes is not None and call.op.name in RECURRENT:
+            steps = 1 if call.op.name not in _LAYERS else len(values[0]) if values[0].ndim == 3 else None
+            goes_on = values[1] is not None and not call.op.name.startswith("crf")
+            _thread.notes.append(Heard(parts.get(call.scope, model), steps, False, goes_on))
+
+    return watch
 
 
 @contextmanager

@@ -58,6 +58,7 @@ class Module(Attributes):
 
     columns_first: tuple[str, ...] = ()
     batch_axis: int = 0
+    _reads_time: bool = False  # whether it has an axis of time
     _sees_tensors: ClassVar[bool] = False  # whether forward is somebody else's than the package's
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -80,11 +81,6 @@ class Module(Attributes):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; to be written by each class."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
-
-    def _in_one_pass_with(self, following: Module) -> Callable[[Any], Any] | None:
-        """A function that gives to the bit what ``following`` makes of this Module's output, in one pass over memory;
-        None where there is none. Sequential asks for it."""
-        return None
 
     def extra_repr(self) -> str:
         """What repr() shows between the brackets."""

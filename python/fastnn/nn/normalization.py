@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from fastnn.nn.activation import ReLU
 from fastnn.nn.attributes import writable
 from fastnn.nn.init import filled
 from fastnn.nn.module import Module
+from fastnn.tape import mode
 from fastnn.tensor import Parameter
 
 
@@ -39,11 +40,6 @@ class _BatchNorm(Module):
 
     def forward(self, x: Any) -> Any:
         return self._normalized(x, relu=False)
-
-    def _in_one_pass_with(self, following: Module) -> Callable[[Any], Any] | None:
-        if type(self) not in (BatchNorm1d, BatchNorm2d) or type(following) is not ReLU:
-            return None
-        return functools.partial(self._normalized, relu=True)
 
     def _normalized(self, x: Any, relu: bool) -> Any:
         shape = np.shape(x)
@@ -108,3 +104,15 @@ class BatchNorm2d(_BatchNorm):
     """
 
     _layouts: ClassVar[dict[int, str]] = {4: "(N, C, H, W)"}
+
+
+def with_relu(norm: Module, following: Module) -> Callable[[Any], Any] | None:
+    """What gives to the bit what a ReLU makes of the output of a normalisation, without writing that. Sequential asks.
+
+    None for other Modules, while calls are recorded, and where one of them has a forward of its own.
+    """
+    if type(norm) not in (BatchNorm1d, BatchNorm2d) or type(following) is not ReLU or mode.recorder is not None:
+        return None
+    if "forward" in vars(norm) or "forward" in vars(following):
+        return None
+    return functools.partial(cast("_BatchNorm", norm)._normalized, relu=True)

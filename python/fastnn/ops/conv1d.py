@@ -5,7 +5,7 @@ from typing import Any
 
 from fastnn.arrays import FloatArray, as_float32, positive_int, single
 from fastnn.ops.checks import named_padding, require_axes
-from fastnn.ops.conv2d import check_channels, conv2d, positions
+from fastnn.ops.conv2d import Algorithm, check_channels, check_residual, conv2d, positions
 from fastnn.ops.op import Normal, Shape, op
 from fastnn.runtime.settings import pinned_algorithm
 from fastnn.tape import Backward
@@ -15,46 +15,55 @@ def _shape(
     x: Shape,
     weight: Shape,
     bias: Shape | None,
+    residual: Shape | None = None,
     *,
     stride: int,
     padding: tuple[int, int],
     dilation: int,
     groups: int,
-    algorithm: str | None = None,
+    algorithm: Algorithm = None,
+    relu: bool = False,
 ) -> Shape:
     require_axes(x, 3, "(N, C, L)", "conv1d", "x")
     require_axes(weight, 3, "(out_channels, in_channels / groups, kernel length)", "conv1d", "weight")
     check_channels("conv1d", x, weight, bias, groups)
-    return x[0], weight[0], *positions("conv1d", x, weight, (stride,), padding, (dilation,))
+    y = x[0], weight[0], *positions("conv1d", x, weight, (stride,), padding, (dilation,))
+    check_residual("conv1d", residual, y)
+    return y
 
 
 def _run(
     x: FloatArray,
     weight: FloatArray,
     bias: FloatArray | None,
+    residual: FloatArray | None = None,
     *,
     need: Sequence[bool],
     stride: int,
     padding: tuple[int, int],
     dilation: int,
     groups: int,
-    algorithm: str | None = None,
+    algorithm: Algorithm = None,
+    relu: bool = False,
 ) -> tuple[FloatArray, Backward]:
     y, backward_2d = conv2d.run(
         x[:, :, None, :],
         weight[:, :, None, :],
         bias,
+        None if residual is None else residual[:, :, None, :],
         need=need,
         stride=(1, stride),
         padding=(0, 0, *padding),
         dilation=(1, dilation),
         groups=groups,
         algorithm=algorithm,
+        relu=relu,
     )
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
-        dx, dw, db = backward_2d(dy[:, :, None, :])
-        return (None if dx is None else dx[:, :, 0, :]), (None if dw is None else dw[:, :, 0, :]), db
+        dx, dw, db, *more = backward_2d(dy[:, :, None, :])
+        dx, dw, *more = [None if part is None else part[:, :, 0, :] for part in (dx, dw, *more)]
+        return dx, dw, db, *more
 
     return y[:, :, 0, :], backward
 

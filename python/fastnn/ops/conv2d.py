@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, channels_last, image, pair, positive_int
+from fastnn.arrays import FloatArray, as_float32, channels_last, image, laid_out, layout_of, pair, positive_int
 from fastnn.ops.checks import Sides, Sizes, padding_sides, require_axes
 from fastnn.ops.op import Normal, Shape, op
 from fastnn.runtime.settings import pinned_algorithm
 from fastnn.tape import Backward
 
 Pair = tuple[int, int]
+# The name of one for all directions, or of each: output, gradient of x, gradient of weight. None: the best.
+Algorithm = str | tuple[str | None, str | None, str | None] | None
 
 
 def check_channels(name: str, x: Shape, weight: Shape, bias: Shape | None, groups: int) -> None:
@@ -25,6 +27,11 @@ def check_channels(name: str, x: Shape, weight: Shape, bias: Shape | None, group
         raise ValueError(f"{name}: weight {weight} has {weight[0]} filters, not a multiple of groups={groups}")
     if bias is not None and bias != weight[:1]:
         raise ValueError(f"{name}: bias has shape {bias} but weight {weight} expects {weight[:1]}")
+
+
+def check_residual(name: str, residual: Shape | None, y: Shape) -> None:
+    if residual is not None and residual != y:
+        raise ValueError(f"{name}: residual has shape {residual}, expected that of the output, {y}")
 
 
 def positions(name: str, x: Shape, weight: Shape, stride: Sizes, padding: Sizes, dilation: Sizes) -> Shape:
@@ -46,45 +53,60 @@ def _shape(
     x: Shape,
     weight: Shape,
     bias: Shape | None,
+    residual: Shape | None = None,
     *,
     stride: Pair,
     padding: Sides,
     dilation: Pair,
     groups: int,
-    algorithm: str | None = None,
+    algorithm: Algorithm = None,
+    relu: bool = False,
 ) -> Shape:
     require_axes(x, 4, "(N, C, H, W)", "conv2d", "x")
     require_axes(weight, 4, "(out_channels, in_channels / groups, kernel height, kernel width)", "conv2d", "weight")
     check_channels("conv2d", x, weight, bias, groups)
-    return x[0], weight[0], *positions("conv2d", x, weight, stride, padding, dilation)
+    y = x[0], weight[0], *positions("conv2d", x, weight, stride, padding, dilation)
+    check_residual("conv2d", residual, y)
+    return y
 
 
 def _run(
     x: FloatArray,
     weight: FloatArray,
     bias: FloatArray | None,
+    residual: FloatArray | None = None,
     *,
     need: Sequence[bool],
     stride: Pair,
     padding: Sides,
     dilation: Pair,
     groups: int,
-    algorithm: str | None = None,
+    algorithm: Algorithm = None,
+    relu: bool = False,
 ) -> tuple[FloatArray, Backward]:
+    """``residual``, which is added to the output, and ``relu`` of that are for graphs: fnn.rewrite writes them."""
     x, weight = image(x), np.ascontiguousarray(weight)
     bias = None if bias is None else np.ascontiguousarray(bias)
-    y = _core.conv2d_forward(x, weight, bias, stride, padding, dilation, groups, algorithm)
+    way, dx_way, dw_way = algorithm if isinstance(algorithm, tuple) else (algorithm, algorithm, algorithm)
+    if residual is None and not relu:
+        y = _core.conv2d_forward(x, weight, bias, stride, padding, dilation, groups, way)
+    else:
+        more = None if residual is None else channels_last(residual)
+        y = _core.conv2d_forward(x, weight, bias, stride, padding, dilation, groups, way, more, relu)
+    signs = y if relu else None
     x_shape, w_shape, kept_x, kept_w = x.shape, weight.shape, x if need[1] else None, weight if need[0] else None
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         dy, dx, dw = channels_last(dy), None, None
+        if signs is not None:
+            dy = _core.activation_backward("relu", signs, laid_out(dy, layout_of(signs)), 0.0)
         if kept_w is not None:
-            dx = _core.conv2d_backward_input(dy, kept_w, x_shape, stride, padding, dilation, groups, algorithm)
+            dx = _core.conv2d_backward_input(dy, kept_w, x_shape, stride, padding, dilation, groups, dx_way)
         if kept_x is not None:
-            dw = _core.conv2d_backward_weight(kept_x, dy, w_shape, stride, padding, dilation, groups, algorithm)
+            dw = _core.conv2d_backward_weight(kept_x, dy, w_shape, stride, padding, dilation, groups, dw_way)
         pixels = dy.transpose(0, 2, 3, 1).reshape(dy.size // dy.shape[1] if dy.size else 0, dy.shape[1])
         db = _core.sum_rows(pixels) if need[2] else None
-        return dx, dw, db
+        return (dx, dw, db) if len(need) < 4 else (dx, dw, db, dy if need[3] else None)
 
     return y, backward
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastnn.arrays import FloatArray, as_float32, positive_int, single
 from fastnn.ops.checks import require_axes
+from fastnn.ops.conv2d import Algorithm
 from fastnn.ops.conv_transpose2d import check_output_padding, check_transposed, conv_transpose2d, output_sizes
 from fastnn.ops.op import Normal, Shape, op
 from fastnn.runtime.settings import pinned_algorithm
@@ -21,7 +22,7 @@ def _shape(
     output_padding: int,
     groups: int,
     dilation: int,
-    algorithm: str | None = None,
+    algorithm: Algorithm = None,
 ) -> Shape:
     name = "conv_transpose1d"
     require_axes(x, 3, "(N, C, L)", name, "x")
@@ -42,7 +43,7 @@ def _run(
     output_padding: int,
     groups: int,
     dilation: int,
-    algorithm: str | None = None,
+    algorithm: Algorithm = None,
 ) -> tuple[FloatArray, Backward]:
     y, backward_2d = conv_transpose2d.run(
         x[:, :, None, :],

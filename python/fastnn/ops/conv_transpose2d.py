@@ -8,6 +8,7 @@ import numpy as np
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, channels_last, image, pair, positive_int
 from fastnn.ops.checks import Sizes, require_axes
+from fastnn.ops.conv2d import Algorithm
 from fastnn.ops.op import Normal, Shape, op
 from fastnn.runtime.settings import pinned_algorithm
 from fastnn.tape import Backward
@@ -80,7 +81,7 @@ def _shape(
     output_padding: Pair,
     groups: int,
     dilation: Pair,
-    algorithm: str | None = None,
+    algorithm: Algorithm = None,
 ) -> Shape:
     name = "conv_transpose2d"
     require_axes(x, 4, "(N, C, H, W)", name, "x")
@@ -100,7 +101,7 @@ def _run(
     output_padding: Pair,
     groups: int,
     dilation: Pair,
-    algorithm: str | None = None,
+    algorithm: Algorithm = None,
 ) -> tuple[FloatArray, Backward]:
     y_shape = _shape(
         x.shape,
@@ -116,16 +117,17 @@ def _run(
     sides, (h, w) = (padding[0], padding[0], padding[1], padding[1]), x.shape[2:]
     # The convolution back from y has a position more for each whole stride of output_padding: there x counts as zero.
     x = channels_last(_with_zeros_after(x, (output_padding[0] // stride[0], output_padding[1] // stride[1])))
-    y = _core.conv2d_backward_input(x, weight, y_shape, stride, sides, dilation, groups, algorithm)
+    way, dx_way, dw_way = algorithm if isinstance(algorithm, tuple) else (algorithm, algorithm, algorithm)
+    y = _core.conv2d_backward_input(x, weight, y_shape, stride, sides, dilation, groups, way)
     _add_bias(y, bias)
     w_shape, kept_x, kept_w = weight.shape, x if need[1] else None, weight if need[0] else None
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         dy, dx, dw = image(dy), None, None
         if kept_w is not None:
-            dx = _core.conv2d_forward(dy, kept_w, None, stride, sides, dilation, groups, algorithm)[:, :, :h, :w]
+            dx = _core.conv2d_forward(dy, kept_w, None, stride, sides, dilation, groups, dx_way)[:, :, :h, :w]
         if kept_x is not None:
-            dw = _core.conv2d_backward_weight(dy, kept_x, w_shape, stride, sides, dilation, groups, algorithm)
+            dw = _core.conv2d_backward_weight(dy, kept_x, w_shape, stride, sides, dilation, groups, dw_way)
         return dx, dw, _sum_pixels(dy) if need[2] else None
 
     return y, backward

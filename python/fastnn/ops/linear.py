@@ -11,7 +11,7 @@ from fastnn.ops.op import Shape, op
 from fastnn.tape import Backward
 
 
-def _shape(x: Shape, weight: Shape, bias: Shape | None) -> Shape:
+def _shape(x: Shape, weight: Shape, bias: Shape | None, *, relu: bool = False) -> Shape:
     if len(weight) != 2:
         raise ValueError(f"linear: weight has shape {weight}, expected 2 dimensions (out_features, in_features)")
     if not x or x[-1] != weight[1]:
@@ -22,12 +22,20 @@ def _shape(x: Shape, weight: Shape, bias: Shape | None) -> Shape:
 
 
 def _run(
-    x: FloatArray, weight: FloatArray, bias: FloatArray | None, *, need: Sequence[bool]
+    x: FloatArray, weight: FloatArray, bias: FloatArray | None, *, need: Sequence[bool], relu: bool = False
 ) -> tuple[FloatArray, Backward]:
+    """``relu`` of the output is for graphs: fnn.rewrite writes it."""
     if not _core.are_dense(x, bias):
         x, bias = np.ascontiguousarray(x), None if bias is None else np.ascontiguousarray(bias)
-    y = _core.linear_forward(x, weight, bias)
+    y = _core.linear_forward(x, weight, bias, True) if relu else _core.linear_forward(x, weight, bias)
     want_x, want_weight, want_bias = need[:3]
+    if relu:
+
+        def backward_relu(dy: FloatArray) -> tuple[FloatArray | None, ...]:
+            dy = _core.activation_backward("relu", y, np.ascontiguousarray(dy), 0.0)
+            return _core.linear_backward(x, weight, dy, want_x, want_weight, want_bias)
+
+        return y, backward_relu
 
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         return _core.linear_backward(x, weight, np.ascontiguousarray(dy), want_x, want_weight, want_bias)

@@ -50,6 +50,9 @@ class Recorder(Protocol):
     def visit(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of a Module; returns what its forward returns."""
 
+    def replay(self, graph: Any, found: dict[int, Any]) -> None:
+        """A graph is called; ``found`` has its inputs and what it holds, by number, and gets all else."""
+
     def same(self, new: Tensor, old: Tensor) -> None:
         """``new`` shows what ``old`` shows."""
 

@@ -53,10 +53,7 @@ def quietly(model: Module) -> Iterator[None]:
 
 def is_recurrent(model: Module) -> bool:
     """Whether a layer with an axis of time is in it: a recurrent one, a cell, or a CRF."""
-    from fastnn.nn.crf import CRF
-    from fastnn.nn.recurrent import Cell, Recurrent
-
-    return any(isinstance(module, (Recurrent, Cell, CRF)) for module in model.modules())
+    return any(module._reads_time for module in model.modules())
 
 
 def measure(model: Module, samples: Samples) -> Measured:

@@ -29,6 +29,7 @@ def both_ways(weights: list[Any]) -> list[Any]:
 class Recurrent(Module):
     """Layers above each other, in one direction or both; a subclass says which op a layer is."""
 
+    _reads_time = True
     _gates = 1
     _parts: tuple[str, ...] = (" h",)  # of the state
     _kinds: tuple[str, ...] = WEIGHTS  # of parameters, as the op takes them

@@ -13,6 +13,8 @@ from fastnn.tensor import Parameter
 
 
 class Cell(Module):
+    _reads_time = True
+
     def __init__(self, input_size: int, hidden_size: int, bias: bool, gates: int) -> None:
         op = type(self).__name__
         self.input_size = positive_int(input_size, op, "input_size")
