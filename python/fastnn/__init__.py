@@ -11,8 +11,8 @@ from fastnn.runtime.report import show_versions
 from fastnn.runtime.settings import get_conv_algorithm, set_conv_algorithm
 from fastnn.runtime.threads import default_num_threads, get_num_threads, set_num_threads, threads
 from fastnn.tape import is_grad_enabled, no_grad
-from fastnn.tensor import Parameter, Tensor
 from fastnn.training.fit import evaluate, fit
+from fastnn.value import Parameter, Tensor
 
 __version__: str = _core.__version__
 

@@ -18,10 +18,10 @@ from fastnn.nn.loss import CrossEntropyLoss, CTCLoss, MSELoss
 from fastnn.ops.cross_entropy import cross_entropy
 from fastnn.ops.ctc import ctc_loss
 from fastnn.ops.mse_loss import mse_loss
-from fastnn.tensor import Tensor
 from fastnn.training.classes import Rule, reading
 from fastnn.training.nests import described
 from fastnn.training.spelling import meant
+from fastnn.value import Tensor
 
 __all__ = ["LOSSES", "cross_entropy", "ctc_loss", "get", "mse_loss"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastnn.graph.graph import Call, Graph
 from fastnn.ops.op import Shape
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 Named = dict[str, Shape]  # shapes of the arrays of a call by the names of the arguments
 Rule = Callable[[Named, Shape], int]  # and of its first output

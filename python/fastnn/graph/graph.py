@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastnn.arrays import as_numbers
 from fastnn.ops.op import DependsOnValues, Op, Shape
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 Array = npt.NDArray[Any]
 

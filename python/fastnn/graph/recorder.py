@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from fastnn.graph.graph import Call, Ref, Value, Visit, mapped
 from fastnn.ops.op import Op, recording
-from fastnn.tensor import Parameter, Tensor, computed, wrapped
+from fastnn.value import Parameter, Tensor, computed, wrapped
 
 Array = npt.NDArray[Any]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastnn.graph.graph import Call, Graph, Ref, Value, mapped, refs
 from fastnn.ops.activation import relu
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 Floats = npt.NDArray[Any]
 

@@ -14,7 +14,7 @@ from fastnn.graph.recorder import Recorder, TraceError, input_tensor, place
 from fastnn.graph.sizes import freed
 from fastnn.ops.op import DependsOnValues, Shape, blank, recording
 from fastnn.tape import mode, no_grad
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 
 def record(

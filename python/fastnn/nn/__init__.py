@@ -14,7 +14,7 @@ from fastnn.nn.normalization import BatchNorm1d, BatchNorm2d
 from fastnn.nn.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from fastnn.nn.shape import Flatten, Identity
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 __all__ = [
     "CRF",

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import as_float32
-from fastnn.tensor import Parameter, Tensor
+from fastnn.value import Parameter, Tensor
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module

@@ -8,7 +8,7 @@ from fastnn.nn.init import fan_in_bound, uniform
 from fastnn.nn.module import Module
 from fastnn.ops.checks import padding_sides
 from fastnn.ops.conv_transpose2d import check_output_padding
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 
 def _check_groups(op: str, in_channels: int, out_channels: int, groups: int) -> None:

@@ -7,7 +7,7 @@ from fastnn.arrays import positive_int
 from fastnn.nn.init import normal
 from fastnn.nn.module import Module
 from fastnn.ops.embedding import row_number
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 
 class Embedding(Module):

@@ -6,7 +6,7 @@ from fastnn import ops
 from fastnn.arrays import positive_int
 from fastnn.nn.init import fan_in_bound, uniform, uniform_columns
 from fastnn.nn.module import Module
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 
 class Linear(Module):

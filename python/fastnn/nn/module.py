@@ -20,7 +20,7 @@ from fastnn.nn.summary import summary
 from fastnn.nn.tree import Array, joined, layers, once, own_buffers, own_parameters, own_state, walk
 from fastnn.tape import mode as tape
 from fastnn.tape import no_grad
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 
 class Module(Attributes):

@@ -12,7 +12,7 @@ from fastnn.nn.activation import ReLU
 from fastnn.nn.attributes import writable
 from fastnn.nn.init import filled
 from fastnn.nn.module import Module
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 
 class _BatchNorm(Module):

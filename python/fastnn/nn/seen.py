@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.arrays import as_numbers
-from fastnn.tensor import wrapped
+from fastnn.value import wrapped
 
 
 def _seen(value: Any, op: str, name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 
 def clip_grad_norm_(parameters: Any, max_norm: float) -> float:

@@ -36,7 +36,7 @@ from fastnn.ops.rnn import rnn, rnn_cell
 from fastnn.ops.rows import put_rows, take_rows
 from fastnn.ops.shape import broadcast_to, flatten, permute, reshape, squeeze, transpose, unsqueeze
 from fastnn.ops.softmax import log_softmax, softmax
-from fastnn.tensor import give as _give
+from fastnn.value import give as _give
 
 __all__ = [
     "abs",

@@ -14,7 +14,7 @@ from fastnn.ops.checks import integer, kept, one_axis
 from fastnn.ops.op import Normal, Op, Shape, look, op
 from fastnn.ops.reduction import NOT_GIVEN, Axis, axis_and_keep, reduced, rows_of
 from fastnn.tape import Backward
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 Need = Sequence[bool]
 IntArray = npt.NDArray[np.int64]

@@ -14,7 +14,7 @@ from fastnn.ops.arithmetic import add, div, mul, pow, sub
 from fastnn.ops.op import Op
 from fastnn.ownership import shows_only_itself
 from fastnn.tape import mode, no_grad, values_seen
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 
 def _recorded(x: Any, y: Any) -> bool:

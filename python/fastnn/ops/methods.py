@@ -1,5 +1,5 @@
 """Operators and methods of Tensor under torch's names: each is one op, and means what torch means. Given to Tensor when
-the ops are imported, so that tensor.py knows no op."""
+the ops are imported, so that value.py knows no op."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fastnn.ops.reduction import mean, std, sum, var
 from fastnn.ops.shape import broadcast_to, flatten, permute, reshape, squeeze, transpose, unsqueeze
 from fastnn.ops.softmax import log_softmax, softmax
 from fastnn.tape import values_seen
-from fastnn.tensor import Tensor, wrapped
+from fastnn.value import Tensor, wrapped
 
 BoolArray = Any  # ndarray of bool; a scalar of bool for no dimensions
 

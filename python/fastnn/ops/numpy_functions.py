@@ -16,7 +16,7 @@ from fastnn.ops.matmul import matmul
 from fastnn.ops.pointwise import abs, clamp, exp, log, neg, sqrt
 from fastnn.ops.reduction import mean, std, sum, var
 from fastnn.ops.shape import broadcast_to, permute, reshape, squeeze, transpose, unsqueeze
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 Function = Callable[..., Any]
 

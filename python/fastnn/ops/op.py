@@ -21,7 +21,7 @@ import numpy.typing as npt
 from fastnn import writes
 from fastnn.arrays import as_array
 from fastnn.tape import Backward, Edge, Node, mode
-from fastnn.tensor import Tensor, computed
+from fastnn.value import Tensor, computed
 
 P = ParamSpec("P")
 Shape = tuple[int, ...]
