@@ -2,6 +2,8 @@
 
 from fastnn import _core as _core
 from fastnn import callbacks, data, datasets, graph, losses, metrics, nn, ops, optim, schedules
+from fastnn.creation import tensor
+from fastnn.dtypes import bool, float, float32, int64, long
 from fastnn.explain import Explanation, explain
 from fastnn.files.checkpoint import CheckpointError, load, load_metadata, load_state, save
 from fastnn.graph import Graph, TraceError, rewrite, trace
@@ -24,20 +26,25 @@ __all__ = [
     "Stream",
     "Tensor",
     "TraceError",
+    "bool",
     "callbacks",
     "data",
     "datasets",
     "evaluate",
     "explain",
     "fit",
+    "float",
+    "float32",
     "get_conv_algorithm",
     "get_num_threads",
     "get_rng_state",
     "graph",
+    "int64",
     "is_grad_enabled",
     "load",
     "load_metadata",
     "load_state",
+    "long",
     "losses",
     "manual_seed",
     "metrics",
@@ -52,6 +59,7 @@ __all__ = [
     "set_num_threads",
     "set_rng_state",
     "show_versions",
+    "tensor",
     "threads",
     "trace",
 ]

@@ -77,6 +77,29 @@ def as_numbers(x: Any, op: str, name: str) -> npt.NDArray[Any]:
     return as_float32(array, op, name)
 
 
+def as_value(x: Any, op: str, name: str) -> npt.NDArray[Any]:
+    """``x`` of a dtype that a Tensor may have: real floats as float32, integers as int64, bool; the same object where
+    it has one already."""
+    if type(x) is np.ndarray and x.dtype is _FLOAT32 and x.flags.aligned:
+        return x
+    array = as_numbers(x, op, name)
+    if array.dtype.kind in "iu" and array.dtype != _INT64:
+        if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+            raise OverflowError(f"{op}: {name} holds {array.max()}, which int64 cannot")
+        return array.astype(np.int64)
+    return array
+
+
+def as_like(x: Any, dtype: np.dtype[Any], op: str, name: str) -> npt.NDArray[Any]:
+    """``x`` of that dtype, one that a Tensor may have: only to float32 anything is converted."""
+    if dtype == _FLOAT32:
+        return as_float32(x, op, name)
+    array = as_value(x, op, name)
+    if array.dtype != dtype:
+        raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected {dtype}")
+    return array
+
+
 def as_indices(x: Any, op: str, name: str) -> npt.NDArray[np.int64]:
     """``x`` as a C-contiguous int64 array; anything but integers raises TypeError."""
     if type(x) is np.ndarray and x.dtype == _INT64 and x.flags.carray:

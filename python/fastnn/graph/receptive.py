@@ -84,7 +84,10 @@ def _along_channels(fields: Sequence[Fields | None], shapes: Sequence[Any], opti
 
 
 _ELEMENTWISE = (
-    *("abs", "add", "batchnorm", "clamp", "div", "dropout", "exp", "gelu", "leaky_relu", "log", "maximum", "minimum"),
+    *("abs", "add", "batchnorm", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "clamp", "clone", "div"),
+    *("dropout", "eq", "exp", "floor_divide", "ge", "gelu", "gt", "le", "leaky_relu", "log", "logical_and"),
+    *("logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "ne", "remainder", "to_bool"),
+    *("to_float32", "to_int64"),
     *("mul", "neg", "pad", "pow", "relu", "sigmoid", "silu", "sqrt", "sub", "tanh", "where"),
 )
 
@@ -110,8 +113,10 @@ _WHOLE = "an element sees whole axes"
 _NO_SPACE = "has no axes of space (N, C, ...)"
 
 NONE: dict[str, str] = {
+    "all": _WHOLE,
     "amax": _WHOLE,
     "amin": _WHOLE,
+    "any": _WHOLE,
     "argmax": _WHOLE,
     "argmin": _WHOLE,
     "broadcast_to": _MOVED,

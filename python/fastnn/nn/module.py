@@ -35,8 +35,8 @@ class Module(Attributes):
     ``batch_axis``, in the class or an instance, says on which axis samples lie in what the module is called with: 0,
     or 1 for recurrent layers without ``batch_first``.
 
-    A ``forward`` of yours gets Tensors where the caller gives arrays (read-only views, floats as float32, integers and
-    bool as they are), so methods mean what they mean in torch: ``x.transpose(0, 1)``, ``x.max(1)``.
+    A ``forward`` of yours gets Tensors where the caller gives arrays (read-only, floats as float32, integers as
+    int64, bool as it is), so methods mean what they mean in torch: ``x.transpose(0, 1)``, ``x.max(1)``.
 
     A method that a Module inside overrides is asked: train, requires_grad_, zero_grad, parameters, named_parameters,
     state_dict, load_state_dict.

@@ -7,13 +7,16 @@ from fastnn.ops.arithmetic import add, div, maximum, minimum, mul, pow, sub, whe
 from fastnn.ops.arrange import flip, pad, repeat
 from fastnn.ops.avgpool2d import avgpool1d, avgpool2d
 from fastnn.ops.batchnorm import batchnorm
+from fastnn.ops.compare import eq, ge, gt, le, lt, ne
 from fastnn.ops.conv1d import conv1d
 from fastnn.ops.conv2d import conv2d
 from fastnn.ops.conv_transpose1d import conv_transpose1d
 from fastnn.ops.conv_transpose2d import conv_transpose2d
+from fastnn.ops.convert import clone, to_bool, to_float32, to_int64
 from fastnn.ops.crf import crf_decode, crf_lengths, crf_loss
 from fastnn.ops.cross_entropy import cross_entropy
 from fastnn.ops.ctc import ctc_beam_decode, ctc_greedy_decode, ctc_loss
+from fastnn.ops.division import floor_divide, remainder
 from fastnn.ops.dropout import dropout
 from fastnn.ops.embedding import embedding
 from fastnn.ops.extreme import argmax, argmin, max, min
@@ -23,12 +26,26 @@ from fastnn.ops.index import index
 from fastnn.ops.inplace import InPlace as _InPlace
 from fastnn.ops.join import cat, chunk, concatenate, split, stack, unbind
 from fastnn.ops.linear import linear
+from fastnn.ops.logic import (
+    all,
+    any,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+)
 from fastnn.ops.lstm import lstm, lstm_cell
 from fastnn.ops.lstm_variant import lstm_variant
 from fastnn.ops.matmul import matmul
 from fastnn.ops.maxpool2d import maxpool1d, maxpool2d
+from fastnn.ops.methods import Conversions as _Conversions
 from fastnn.ops.methods import Methods as _Methods
 from fastnn.ops.mse_loss import mse_loss
+from fastnn.ops.operators import Operators as _Operators
 from fastnn.ops.packing import packing
 from fastnn.ops.pointwise import abs, clamp, exp, log, neg, sqrt
 from fastnn.ops.reduction import mean, std, sum, var
@@ -43,15 +60,22 @@ __all__ = [
     "adaptive_avgpool1d",
     "adaptive_avgpool2d",
     "add",
+    "all",
+    "any",
     "argmax",
     "argmin",
     "avgpool1d",
     "avgpool2d",
     "batchnorm",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
     "broadcast_to",
     "cat",
     "chunk",
     "clamp",
+    "clone",
     "concatenate",
     "conv1d",
     "conv2d",
@@ -67,21 +91,31 @@ __all__ = [
     "div",
     "dropout",
     "embedding",
+    "eq",
     "exp",
     "flatten",
     "flip",
+    "floor_divide",
+    "ge",
     "gelu",
     "gru",
     "gru_cell",
     "gru_variant",
+    "gt",
     "index",
+    "le",
     "leaky_relu",
     "linear",
     "log",
     "log_softmax",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
     "lstm",
     "lstm_cell",
     "lstm_variant",
+    "lt",
     "matmul",
     "max",
     "maximum",
@@ -92,6 +126,7 @@ __all__ = [
     "minimum",
     "mse_loss",
     "mul",
+    "ne",
     "neg",
     "packing",
     "pad",
@@ -99,6 +134,7 @@ __all__ = [
     "pow",
     "put_rows",
     "relu",
+    "remainder",
     "repeat",
     "reshape",
     "rnn",
@@ -115,6 +151,9 @@ __all__ = [
     "sum",
     "take_rows",
     "tanh",
+    "to_bool",
+    "to_float32",
+    "to_int64",
     "transpose",
     "unbind",
     "unsqueeze",
@@ -122,4 +161,4 @@ __all__ = [
     "where",
 ]
 
-_give([_InPlace, _Methods], _numpy.UFUNCS, _numpy.FUNCTIONS)
+_give([_InPlace, _Operators, _Conversions, _Methods], _numpy.UFUNCS, _numpy.FUNCTIONS)

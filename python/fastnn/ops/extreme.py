@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastnn.arrays import FloatArray, as_indices, as_numbers
 from fastnn.ops.checks import integer, kept, one_axis
-from fastnn.ops.op import Normal, Op, Shape, look, op
+from fastnn.ops.op import Normal, Op, Shape, op
 from fastnn.ops.reduction import NOT_GIVEN, Axis, axis_and_keep, reduced, rows_of
 from fastnn.tape import Backward
 from fastnn.value import Tensor
@@ -24,7 +24,7 @@ class Extremes(NamedTuple):
     """What max and min give along a dim: the values, with a gradient, and where they lie, int64."""
 
     values: Any
-    indices: IntArray
+    indices: Any
 
 
 def _shape(name: str, x: Shape, *, axis: Axis, keepdims: bool) -> Shape:
@@ -163,7 +163,7 @@ def _place(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bool
     return (as_numbers(x, name, "x"),), attributes
 
 
-@look(shape=partial(_place_shape, "argmax"), run=_place_run(np.ndarray.argmax), outputs="int64")
+@op(shape=partial(_place_shape, "argmax"), run=_place_run(np.ndarray.argmax), outputs="int64")
 def argmax(
     x: Any, dim: int | None = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False
 ) -> Normal:
@@ -176,7 +176,7 @@ def argmax(
     return _place("argmax", x, dim, keepdim, axis, keepdims)
 
 
-@look(shape=partial(_place_shape, "argmin"), run=_place_run(np.ndarray.argmin), outputs="int64")
+@op(shape=partial(_place_shape, "argmin"), run=_place_run(np.ndarray.argmin), outputs="int64")
 def argmin(
     x: Any, dim: int | None = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False
 ) -> Normal:

@@ -147,7 +147,7 @@ class Op(Generic[P]):
                 given[i] = value._array
                 if not taped:
                     continue
-                if value.requires_grad:
+                if value._requires_grad:
                     need[i] = True
                     if edges is None:
                         edges = [None] * len(given)
