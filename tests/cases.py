@@ -232,4 +232,4 @@ def run(case: Case, arrays: list[Any]) -> list[np.ndarray]:
     tensors = [fnn.Tensor(a, requires_grad=True) if is_float(a) else a for a in arrays]
     outputs = outputs_of(case.op(*tensors, **case.options))
     weighted_sum(*outputs, cotangents=[rng.standard_normal(o.shape).astype(np.float32) for o in outputs]).backward()
-    return [o.numpy() for o in outputs] + [t.grad for t in tensors if isinstance(t, fnn.Tensor)]
+    return [o.numpy() for o in outputs] + [t.grad.numpy() for t in tensors if isinstance(t, fnn.Tensor)]

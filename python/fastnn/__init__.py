@@ -1,5 +1,7 @@
 """fastnn: trains and serves CNNs and RNNs on the CPU. NumPy in, NumPy out."""
 
+import typing as _typing
+
 from fastnn import _core as _core
 from fastnn import callbacks, data, datasets, graph, losses, metrics, nn, ops, optim, schedules
 from fastnn.creation import tensor
@@ -13,6 +15,7 @@ from fastnn.runtime.report import show_versions
 from fastnn.runtime.settings import get_conv_algorithm, set_conv_algorithm
 from fastnn.runtime.threads import default_num_threads, get_num_threads, set_num_threads, threads
 from fastnn.tape import is_grad_enabled, no_grad
+from fastnn.torch_names import missing as _missing
 from fastnn.training.fit import evaluate, fit
 from fastnn.value import Parameter, Tensor
 
@@ -65,3 +68,9 @@ __all__ = [
 ]
 
 _core.set_num_threads(default_num_threads())
+
+
+if not _typing.TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        raise _missing(__name__, name, __all__)

@@ -15,6 +15,7 @@ from fastnn.arrays import FloatArray, as_float32, as_like
 from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol
 from fastnn.ownership import belongs_to_itself
 from fastnn.tape import Node, add_to_leaf, backpropagate, mode, values_seen
+from fastnn.torch_names import missing
 
 if TYPE_CHECKING:
     from fastnn.ops.inplace import InPlace
@@ -101,6 +102,9 @@ class Tensor(NumpyProtocol, _GivenByOps):
     if TYPE_CHECKING:
         requires_grad: bool
     else:
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing("Tensor", name, dir(type(self)))
 
         def _require_grad(self, requires_grad: Any) -> None:
             if requires_grad and self._array.dtype.kind != "f":

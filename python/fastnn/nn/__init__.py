@@ -1,5 +1,7 @@
 """Layers: parameters and one call to fastnn.ops; the arithmetic is there."""
 
+import typing as _typing
+
 from fastnn.nn import functional, utils
 from fastnn.nn.activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Tanh
 from fastnn.nn.container import ModuleDict, ModuleList, Sequential
@@ -14,6 +16,7 @@ from fastnn.nn.normalization import BatchNorm1d, BatchNorm2d
 from fastnn.nn.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from fastnn.nn.shape import Flatten, Identity
+from fastnn.torch_names import missing as _missing
 from fastnn.value import Parameter
 
 __all__ = [
@@ -60,3 +63,9 @@ __all__ = [
     "functional",
     "utils",
 ]
+
+
+if not _typing.TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        raise _missing(__name__, name, __all__)

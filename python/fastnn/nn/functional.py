@@ -1,5 +1,7 @@
 """The ops under torch.nn.functional's names: ``import fastnn.nn.functional as F``. See fastnn.ops for each."""
 
+import typing as _typing
+
 from fastnn.ops import (
     adaptive_avgpool1d as adaptive_avg_pool1d,
 )
@@ -42,6 +44,7 @@ from fastnn.ops import (
 from fastnn.ops import (
     maxpool2d as max_pool2d,
 )
+from fastnn.torch_names import missing as _missing
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -71,3 +74,9 @@ __all__ = [
     "softmax",
     "tanh",
 ]
+
+
+if not _typing.TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        raise _missing(__name__, name, __all__)

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-any-return"
 """Methods of Tensor under torch's names: each is one op, and means what torch means. Given to Tensor when the ops are
 imported, so that value.py knows no op."""
 
@@ -21,6 +22,7 @@ from fastnn.ops.reduction import mean, std, sum, var
 from fastnn.ops.shape import broadcast_to, flatten, permute, reshape, squeeze, transpose, unsqueeze
 from fastnn.ops.softmax import log_softmax, softmax
 from fastnn.tape import values_seen
+from fastnn.value import Tensor
 
 
 def _sizes(sizes: tuple[Any, ...]) -> Any:
@@ -39,10 +41,10 @@ class Methods:
 
     # Reductions: by position or dim as torch's, axis and keepdims as NumPy's; see fastnn.ops
 
-    def sum(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+    def sum(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
         return sum(self, dim, keepdim, **options)
 
-    def mean(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+    def mean(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
         return mean(self, dim, keepdim, **options)
 
     def max(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
@@ -51,22 +53,22 @@ class Methods:
     def min(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
         return min(self, dim, keepdim, **options)
 
-    def var(self, dim: Any = None, correction: Any = None, keepdim: bool = False, **options: Any) -> Any:
+    def var(self, dim: Any = None, correction: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
         return var(self, dim, correction, keepdim, **options)
 
-    def std(self, dim: Any = None, correction: Any = None, keepdim: bool = False, **options: Any) -> Any:
+    def std(self, dim: Any = None, correction: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
         return std(self, dim, correction, keepdim, **options)
 
-    def argmax(self, dim: int | None = None, keepdim: bool = False, **options: Any) -> Any:
+    def argmax(self, dim: int | None = None, keepdim: bool = False, **options: Any) -> Tensor:
         return argmax(self, dim, keepdim, **options)
 
-    def argmin(self, dim: int | None = None, keepdim: bool = False, **options: Any) -> Any:
+    def argmin(self, dim: int | None = None, keepdim: bool = False, **options: Any) -> Tensor:
         return argmin(self, dim, keepdim, **options)
 
-    def all(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+    def all(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
         return all(self, dim, keepdim, **options)
 
-    def any(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Any:
+    def any(self, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor:
         return any(self, dim, keepdim, **options)
 
     # Shape
@@ -77,120 +79,120 @@ class Methods:
     def numel(self) -> int:
         return self._array.size
 
-    def reshape(self, *shape: Any) -> Any:
+    def reshape(self, *shape: Any) -> Tensor:
         return reshape(self, _sizes(shape))
 
-    def view(self, *shape: Any) -> Any:
+    def view(self, *shape: Any) -> Tensor:
         return reshape(self, _sizes(shape))
 
-    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Any:
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return flatten(self, start_dim, end_dim)
 
-    def transpose(self, dim0: int, dim1: int) -> Any:
+    def transpose(self, dim0: int, dim1: int) -> Tensor:
         return transpose(self, dim0, dim1)
 
-    def permute(self, *dims: Any) -> Any:
+    def permute(self, *dims: Any) -> Tensor:
         return permute(self, _sizes(dims))
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Tensor:
         return permute(self, range(self._array.ndim - 1, -1, -1))
 
-    def squeeze(self, dim: int | None = None) -> Any:
+    def squeeze(self, dim: int | None = None) -> Tensor:
         return squeeze(self, dim)
 
-    def unsqueeze(self, dim: int) -> Any:
+    def unsqueeze(self, dim: int) -> Tensor:
         return unsqueeze(self, dim)
 
-    def expand(self, *sizes: Any) -> Any:
+    def expand(self, *sizes: Any) -> Tensor:
         return broadcast_to(self, _sizes(sizes))
 
-    def broadcast_to(self, *sizes: Any) -> Any:
+    def broadcast_to(self, *sizes: Any) -> Tensor:
         return broadcast_to(self, _sizes(sizes))
 
-    def repeat(self, *sizes: Any) -> Any:
+    def repeat(self, *sizes: Any) -> Tensor:
         return repeat(self, _sizes(sizes))
 
-    def flip(self, *dims: Any) -> Any:
+    def flip(self, *dims: Any) -> Tensor:
         return flip(self, _sizes(dims))
 
-    def split(self, split_size: Any, dim: int = 0) -> Any:
+    def split(self, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
         return split(self, split_size, dim)
 
-    def chunk(self, chunks: int, dim: int = 0) -> Any:
+    def chunk(self, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         return chunk(self, chunks, dim)
 
-    def unbind(self, dim: int = 0) -> Any:
+    def unbind(self, dim: int = 0) -> tuple[Tensor, ...]:
         return unbind(self, dim)
 
     # Functions of each element
 
-    def pow(self, exponent: Any) -> Any:
+    def pow(self, exponent: Any) -> Tensor:
         return pow(self, exponent)
 
-    def exp(self) -> Any:
+    def exp(self) -> Tensor:
         return exp(self)
 
-    def log(self) -> Any:
+    def log(self) -> Tensor:
         return log(self)
 
-    def sqrt(self) -> Any:
+    def sqrt(self) -> Tensor:
         return sqrt(self)
 
-    def abs(self) -> Any:
+    def abs(self) -> Tensor:
         return abs(self)
 
-    def clamp(self, min: float | None = None, max: float | None = None) -> Any:
+    def clamp(self, min: float | None = None, max: float | None = None) -> Tensor:
         return clamp(self, min, max)
 
-    def clip(self, min: float | None = None, max: float | None = None) -> Any:
+    def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
         return clamp(self, min, max)
 
-    def relu(self) -> Any:
+    def relu(self) -> Tensor:
         return relu(self)
 
-    def sigmoid(self) -> Any:
+    def sigmoid(self) -> Tensor:
         return sigmoid(self)
 
-    def tanh(self) -> Any:
+    def tanh(self) -> Tensor:
         return tanh(self)
 
-    def softmax(self, dim: int) -> Any:
+    def softmax(self, dim: int) -> Tensor:
         return softmax(self, dim)
 
-    def log_softmax(self, dim: int) -> Any:
+    def log_softmax(self, dim: int) -> Tensor:
         return log_softmax(self, dim)
 
     # Comparisons and truth
 
-    def eq(self, other: Any) -> Any:
+    def eq(self, other: Any) -> Tensor:
         return eq(self, other)
 
-    def ge(self, other: Any) -> Any:
+    def ge(self, other: Any) -> Tensor:
         return ge(self, other)
 
-    def gt(self, other: Any) -> Any:
+    def gt(self, other: Any) -> Tensor:
         return gt(self, other)
 
-    def le(self, other: Any) -> Any:
+    def le(self, other: Any) -> Tensor:
         return le(self, other)
 
-    def lt(self, other: Any) -> Any:
+    def lt(self, other: Any) -> Tensor:
         return lt(self, other)
 
-    def ne(self, other: Any) -> Any:
+    def ne(self, other: Any) -> Tensor:
         return ne(self, other)
 
-    def logical_and(self, other: Any) -> Any:
+    def logical_and(self, other: Any) -> Tensor:
         return logical_and(self, other)
 
-    def logical_not(self) -> Any:
+    def logical_not(self) -> Tensor:
         return logical_not(self)
 
-    def logical_or(self, other: Any) -> Any:
+    def logical_or(self, other: Any) -> Tensor:
         return logical_or(self, other)
 
-    def logical_xor(self, other: Any) -> Any:
+    def logical_xor(self, other: Any) -> Tensor:
         return logical_xor(self, other)
 
 
@@ -202,23 +204,23 @@ class Conversions:
 
     _array: npt.NDArray[Any]
 
-    def clone(self) -> Any:
+    def clone(self) -> Tensor:
         """A copy, with the gradient."""
         return clone(self)
 
-    def to(self, dtype: Any) -> Any:
+    def to(self, dtype: Any) -> Tensor:
         """As fastnn.float32, int64 or bool; the Tensor itself where it is that already."""
         name = as_dtype(dtype, "to").name
-        return self if self._array.dtype.name == name else _TO[name](self)
+        return self if self._array.dtype.name == name else _TO[name](self)  # type: ignore[return-value]
 
-    def float(self) -> Any:
+    def float(self) -> Tensor:
         """As float32."""
         return self.to("float32")
 
-    def long(self) -> Any:
+    def long(self) -> Tensor:
         """As int64."""
         return self.to("int64")
 
-    def bool(self) -> Any:
+    def bool(self) -> Tensor:
         """As bool: whether each element is not 0."""
         return self.to("bool")
