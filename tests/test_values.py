@@ -53,6 +53,8 @@ def test_operators_are_torchs(name):
             got, want = [outcome(lambda p=p, t=turned: op(*(p[::-1] if t else p))) for p in (ours, theirs)]
             if name == "pow" and "int64" in (a, b) and "float32" not in (a, b) and want and "." not in str(want):
                 continue  # one of the integer powers may be negative: refused here, see below
+            if name == "pow" and {a, b} <= {"bool", "True"}:
+                continue  # of masks refused here; torch has it for a number
             if want is None and (name, a, {"2.5": "float32"}.get(b, b)) in MORE:
                 continue
             if want is None and name == "sub" and "True" in (a, b) and "bool" not in (a, b):

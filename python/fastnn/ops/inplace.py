@@ -39,7 +39,8 @@ def _write(x: Any, key: Any, value: Any) -> None:
     if not x._array.flags.writeable:
         raise ValueError(f"the Tensor of shape {x.shape} shows memory that may only be read; write x = x + y")
     x._array[_plain(key)] = value
-    writes.note_write(x._array)
+    if x._requires_grad or not x._exposed:  # else, such as p.data, whoever reads the memory compares its bits
+        writes.note_write(x._array)
 
 
 def _cannot_hold(x: Any, dtype: Any) -> TypeError:
