@@ -110,6 +110,15 @@ def _by_op(function: Callable[..., Any], name: str, args: Any, kwargs: Any) -> A
         return function(*_arrays(args), **_arrays(kwargs))
 
 
+class Size(int):
+    """What ``Tensor.size`` is: a number to NumPy's users, a method to torch's."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+
 class NumpyProtocol:
     """What NumPy asks of a Tensor."""
 

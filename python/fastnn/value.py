@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fastnn import writes
 from fastnn.arrays import FloatArray, as_float32, as_like
-from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol
+from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol, Size
 from fastnn.ownership import belongs_to_itself
 from fastnn.tape import Node, add_to_leaf, backpropagate, mode, values_seen
 from fastnn.torch_names import missing
@@ -41,15 +41,6 @@ def give(methods: Sequence[type], ufuncs: dict[Any, Any], functions: dict[Any, A
                 setattr(_GivenByOps, name, method)
     UFUNCS.update(ufuncs)
     FUNCTIONS.update(functions)
-
-
-class Size(int):
-    """What ``Tensor.size`` is: a number to NumPy's users, a method to torch's."""
-
-    shape: tuple[int, ...]
-
-    def __call__(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[dim]
 
 
 class Tensor(NumpyProtocol, _GivenByOps):

@@ -1,13 +1,14 @@
+# mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
-from typing import Any
+from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn.arrays import positive_int
 from fastnn.nn.init import normal
 from fastnn.nn.module import Module
 from fastnn.ops.embedding import row_number
-from fastnn.value import Parameter
+from fastnn.value import Parameter, Tensor
 
 
 class Embedding(Module):
@@ -37,7 +38,7 @@ class Embedding(Module):
             table[row] = 0
         self.weight = Parameter(table)
 
-    def forward(self, indices: Any) -> Any:
+    def forward(self, indices: ArrayLike) -> Tensor:
         return ops.embedding(indices, self.weight, padding_idx=self.padding_idx)
 
     def extra_repr(self) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastnn.arrays import positive_int
 from fastnn.graph.summary import Summary
@@ -21,6 +22,9 @@ from fastnn.nn.tree import Array, joined, layers, once, own_buffers, own_paramet
 from fastnn.tape import mode as tape
 from fastnn.tape import no_grad
 from fastnn.value import Parameter
+
+if TYPE_CHECKING:
+    from fastnn.nn.call import Call
 
 
 class Module(Attributes):
@@ -70,12 +74,16 @@ class Module(Attributes):
                 )
         cls._sees_tensors = getattr(cls.forward, "__module__", "").partition(".")[0] != "fastnn"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._sees_tensors:
-            args, kwargs = seen(type(self).__name__, args, kwargs)
-        if tape.recorder is not None:
-            return tape.recorder.visit(self, args, kwargs)
-        return self.forward(*args, **kwargs)
+    if TYPE_CHECKING:
+        __call__ = Call()
+    else:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            if self._sees_tensors:
+                args, kwargs = seen(type(self).__name__, args, kwargs)
+            if tape.recorder is not None:
+                return tape.recorder.visit(self, args, kwargs)
+            return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; to be written by each class."""
@@ -207,7 +215,7 @@ class Module(Attributes):
 
     # Use
 
-    def predict(self, x: Any, batch_size: int | None = None, batch_axis: int | None = None) -> Any:
+    def predict(self, x: ArrayLike, batch_size: int | None = None, batch_axis: int | None = None) -> Any:
         """The outputs for ``x`` as plain arrays: in eval mode, nothing recorded, in batches.
 
         Args:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn.arrays import positive_int
@@ -37,7 +38,7 @@ class _BatchNorm(Module):
         self.running_var = filled((num_features,), 1) if track_running_stats else None
         self.num_batches_tracked = np.zeros((), np.int64) if track_running_stats else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         return self._normalized(x, relu=False)
 
     def _in_one_pass_with(self, following: Module) -> Callable[[Any], Any] | None:

@@ -30,7 +30,7 @@ class SGD(Optimizer):
     >>> (w * w).sum().backward()
     >>> opt.step()
     >>> w.data
-    array([0., 0.], dtype=float32)
+    Tensor([0., 0.])
     """
 
     _state_names = ("momentum_buffer",)
@@ -88,7 +88,7 @@ class Adam(Optimizer):
     >>> (w * w).sum().backward()
     >>> opt.step()
     >>> w.data
-    array([ 0.5, -1.5], dtype=float32)
+    Tensor([ 0.5, -1.5])
     """
 
     _state_names = ("exp_avg", "exp_avg_sq")
@@ -138,7 +138,7 @@ class AdamW(Adam):
     >>> (w * w).sum().backward()
     >>> opt.step()
     >>> w.data
-    array([ 0.45, -1.4 ], dtype=float32)
+    Tensor([ 0.45, -1.4 ])
     """
 
     _decoupled = True
