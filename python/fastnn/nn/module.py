@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,8 +23,11 @@ from fastnn.tape import mode as tape
 from fastnn.tape import no_grad
 from fastnn.value import Parameter
 
-if TYPE_CHECKING:
-    from fastnn.nn.call import Call
+Returned = TypeVar("Returned", covariant=True)
+
+
+class _HasForward(Protocol[Returned]):
+    def forward(self, *args: Any, **kwargs: Any) -> Returned: ...
 
 
 class Module(Attributes):
@@ -75,7 +78,8 @@ class Module(Attributes):
         cls._sees_tensors = getattr(cls.forward, "__module__", "").partition(".")[0] != "fastnn"
 
     if TYPE_CHECKING:
-        __call__ = Call()
+        # Gives what forward says that it returns, of any arguments: a forward(self, x: Tensor) is given arrays too.
+        def __call__(self: _HasForward[Returned], *args: Any, **kwargs: Any) -> Returned: ...
     else:
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
