@@ -174,9 +174,15 @@ CASES = {
     "where": Case(lambda x, y: ops.where(EVEN, x, y), ((3, 4), (3, 4))),
 }
 
+
+def whole(op: Callable[..., Any]) -> Callable[..., Any]:
+    """The op on Tensors of integers, which stay integers."""
+    return lambda *arrays, **options: op(*map(fnn.tensor, arrays), **options)
+
+
 # Without a gradient in any case.
 LOOKS = {
-    "add_int64": Case(ops.add, (Indices((3, 4), 9), Indices((4,), 5))),
+    "add_int64": Case(whole(ops.add), (Indices((3, 4), 9), Indices((4,), 5))),
     "all": Case(ops.all, (Indices((3, 4), 9),), {"dim": 1}),
     "any": Case(ops.any, (Indices((3, 4), 2),), {"dim": (0, 1), "keepdim": True}),
     "argmax": Case(ops.argmax, ((3, 4),), {"dim": 1}),
@@ -185,14 +191,14 @@ LOOKS = {
     "bitwise_not": Case(ops.bitwise_not, (Indices((3, 4), 9),)),
     "bitwise_or": Case(ops.bitwise_or, (Indices((3, 4), 9), Indices((4,), 5))),
     "bitwise_xor": Case(ops.bitwise_xor, (Indices((3, 4), 9), Indices((4,), 5))),
-    "clamp_int64": Case(ops.clamp, (Indices((3, 4), 9),), {"min": 2}),
+    "clamp_int64": Case(whole(ops.clamp), (Indices((3, 4), 9),), {"min": 2}),
     "crf_decode": Case(ops.crf_decode, ((6, 4, 5), (5, 5), (5,), (5,), Indices((4,), 7, 1))),
     "crf_lengths": Case(ops.crf_lengths, (Indices((4, 3), 2, 1),)),
     "ctc_beam_decode": Case(ops.ctc_beam_decode, ((4, 2, 3), Indices((2,), 5)), {"beam_width": 3, "top": 2}),
     "ctc_greedy_decode": Case(ops.ctc_greedy_decode, ((4, 2, 3), Indices((2,), 5))),
     "eq": Case(ops.eq, (Indices((3, 4), 3), Indices((4,), 3))),
     "floor_divide": Case(ops.floor_divide, ((3, 4), Positive((4,)))),
-    "floor_divide_int64": Case(ops.floor_divide, (Indices((3, 4), 9), Indices((4,), 5, 1))),
+    "floor_divide_int64": Case(whole(ops.floor_divide), (Indices((3, 4), 9), Indices((4,), 5, 1))),
     "ge": Case(ops.ge, ((3, 4), (4,))),
     "gt": Case(ops.gt, ((3, 4), (4,))),
     "le": Case(ops.le, ((3, 4), (4,))),
@@ -201,12 +207,12 @@ LOOKS = {
     "logical_or": Case(ops.logical_or, (Indices((3, 4), 2), Indices((4,), 2))),
     "logical_xor": Case(ops.logical_xor, (Indices((3, 4), 2), Indices((4,), 2))),
     "lt": Case(ops.lt, ((3, 4), (4,))),
-    "maximum_int64": Case(ops.maximum, (Indices((3, 4), 9), Indices((4,), 9))),
+    "maximum_int64": Case(whole(ops.maximum), (Indices((3, 4), 9), Indices((4,), 9))),
     "ne": Case(ops.ne, (Indices((3, 4), 3), Indices((4,), 3))),
     "packing": Case(ops.packing, (Indices((4,), 6, 1),), {"steps": 6}),
-    "pow_int64": Case(ops.pow, (Indices((3, 4), 9), Indices((4,), 4))),
-    "remainder_int64": Case(ops.remainder, (Indices((3, 4), 9), Indices((4,), 5, 1))),
-    "sum_int64": Case(ops.sum, (Indices((3, 4), 9),), {"axis": 1}),
+    "pow_int64": Case(whole(ops.pow), (Indices((3, 4), 9), Indices((4,), 4))),
+    "remainder_int64": Case(whole(ops.remainder), (Indices((3, 4), 9), Indices((4,), 5, 1))),
+    "sum_int64": Case(whole(ops.sum), (Indices((3, 4), 9),), {"axis": 1}),
     "to_bool": Case(ops.to_bool, (Indices((3, 4), 2),)),
     "to_int64": Case(ops.to_int64, ((3, 4),)),
 }

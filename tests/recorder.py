@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 import fastnn as fnn
-from fastnn.ops.op import recording
+from fastnn.ops.recording import recording
 
 
 def _array(value):

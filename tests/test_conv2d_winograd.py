@@ -63,7 +63,7 @@ def run(x, w, b, dy=None):
     tensors = [fnn.Tensor(a, requires_grad=True) for a in (x, w, b)]
     y = ops.conv2d(*tensors, padding=(1, 1))
     y.backward(np.ones(y.shape, np.float32) if dy is None else dy)
-    return y.numpy().copy(), tensors[0].grad, tensors[1].grad
+    return y.numpy().copy(), tensors[0].grad.numpy(), tensors[1].grad.numpy()
 
 
 def test_direct_is_exact_on_integers(isa, rng, direct):

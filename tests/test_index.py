@@ -54,7 +54,7 @@ def gradient(x, key, dy):
     tensor = fnn.Tensor(x, requires_grad=True)
     y = tensor[key]
     y.backward(dy)
-    return y.numpy(), tensor.grad
+    return y.numpy(), tensor.grad.numpy()
 
 
 @pytest.mark.parametrize("name", KEYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -61,6 +62,15 @@ def as_float32(x: Any, op: str, name: str) -> FloatArray:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected float32 or real numbers that convert to it")
     return np.require(array, dtype=_FLOAT32, requirements="A")
+
+
+def as_float(x: Any, op: str, name: str) -> Any:
+    """``x`` as as_float32 has it, but None, and numbers of Python, which are floats then."""
+    if (type(x) is np.ndarray and x.dtype is _FLOAT32) or type(x) is float or x is None:
+        return x
+    if type(x) is int:
+        return float(x) if abs(x) < 2**128 else math.copysign(math.inf, x)
+    return as_float32(x, op, name)
 
 
 def as_numbers(x: Any, op: str, name: str) -> npt.NDArray[Any]:

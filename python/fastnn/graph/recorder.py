@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.graph.graph import Call, Ref, Value, Visit, mapped
-from fastnn.ops.op import Op, recording
+from fastnn.ops.op import Op
+from fastnn.ops.recording import recording
 from fastnn.value import Parameter, Tensor, computed, wrapped
 
 Array = npt.NDArray[Any]

@@ -12,7 +12,8 @@ from fastnn.arrays import as_value
 from fastnn.graph.graph import Graph, Value
 from fastnn.graph.recorder import Recorder, TraceError, input_tensor, place
 from fastnn.graph.sizes import freed
-from fastnn.ops.op import DependsOnValues, Shape, blank, recording
+from fastnn.ops.op import DependsOnValues, Shape, blank
+from fastnn.ops.recording import recording
 from fastnn.tape import mode, no_grad
 from fastnn.value import Tensor
 

@@ -1,5 +1,6 @@
 """Arithmetic of two operands, arrays or numbers that broadcast together as NumPy's do. Of one dtype, as torch promotes
-them: integers stay int64, where overflow wraps around, and what meets a float is float32."""
+them: integer Tensors stay int64, where overflow wraps around, and what meets a float is float32. Arrays alone are
+float32, of integers too."""
 
 from __future__ import annotations
 
@@ -38,11 +39,11 @@ def _add_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     return _binary("+", np.add, x, y), backward
 
 
-@op(shape=partial(broadcast, "add"), run=_add_run, outputs=kept, unread=("x", "y"))
+@op(shape=partial(broadcast, "add"), run=_add_run, outputs=kept, unread=("x", "y"), floats=2)
 def add(x: Any, y: Any) -> Normal:
     """x + y, shapes broadcast as in NumPy. Raises ValueError when they do not, TypeError unless both are real numbers.
 
-    float32 where one is of floats, int64 of integers, bool (or) of bool.
+    float32; of Tensors of integers int64, of bool bool (or). Arrays of integers, with no Tensor, are float32.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.add(np.ones((2, 1)), [1, 2])
@@ -61,7 +62,7 @@ def _sub_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     return _binary("-", np.subtract, x, y), backward
 
 
-@op(shape=partial(broadcast, "sub"), run=_sub_run, outputs=kept, unread=("x", "y"))
+@op(shape=partial(broadcast, "sub"), run=_sub_run, outputs=kept, unread=("x", "y"), floats=2)
 def sub(x: Any, y: Any) -> Normal:
     """x - y, as add; not of bool, TypeError.
 
@@ -87,7 +88,7 @@ def _mul_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     return _binary("*", np.multiply, x, y), backward
 
 
-@op(shape=partial(broadcast, "mul"), run=_mul_run, outputs=kept)
+@op(shape=partial(broadcast, "mul"), run=_mul_run, outputs=kept, floats=2)
 def mul(x: Any, y: Any) -> Normal:
     """x * y, element by element, as add.
 
@@ -140,7 +141,7 @@ def _pow_run(x: FloatArray, p: FloatArray, *, need: Need) -> Result:
     return z, backward
 
 
-@op(shape=partial(broadcast, "pow"), run=_pow_run, outputs=kept)
+@op(shape=partial(broadcast, "pow"), run=_pow_run, outputs=kept, floats=2)
 def pow(x: Any, exponent: Any) -> Normal:
     """x ** exponent, element by element, as add; a negative x with a fractional exponent gives nan. Raises ValueError
     for integers to negative integers.
@@ -174,7 +175,7 @@ def _choose(ufunc: np.ufunc) -> Callable[..., Result]:
     return run
 
 
-@op(shape=partial(broadcast, "maximum"), run=_choose(np.maximum), outputs=kept)
+@op(shape=partial(broadcast, "maximum"), run=_choose(np.maximum), outputs=kept, floats=2)
 def maximum(x: Any, y: Any) -> Normal:
     """The larger of x and y, element by element, as add; nan where either is. Equal elements share the gradient.
 
@@ -185,7 +186,7 @@ def maximum(x: Any, y: Any) -> Normal:
     return operands(x, y, "maximum"), {}
 
 
-@op(shape=partial(broadcast, "minimum"), run=_choose(np.minimum), outputs=kept)
+@op(shape=partial(broadcast, "minimum"), run=_choose(np.minimum), outputs=kept, floats=2)
 def minimum(x: Any, y: Any) -> Normal:
     """The smaller of x and y, element by element, as add; nan where either is. Equal elements share the gradient.
 

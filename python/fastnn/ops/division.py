@@ -29,15 +29,15 @@ def _floor_divide_run(x: FloatArray, y: FloatArray, *, need: Need) -> tuple[Floa
     return pointwise(np.floor_divide, x, y), None
 
 
-@op(shape=partial(broadcast, "floor_divide"), run=_floor_divide_run, outputs=kept)
+@op(shape=partial(broadcast, "floor_divide"), run=_floor_divide_run, outputs=kept, floats=2)
 def floor_divide(x: Any, y: Any) -> Normal:
     """x // y, rounded down, of the dtype of x + y; no gradient, and TypeError where one is wanted.
 
     Of integers, raises ZeroDivisionError where y is 0; of floats, that is inf or nan. TypeError for bool.
 
     >>> import fastnn as fnn
-    >>> fnn.ops.floor_divide([7, -7], 2)
-    array([ 3, -4])
+    >>> fnn.tensor([7, -7]) // 2
+    Tensor([ 3, -4])
     """
     both = operands(x, y, "floor_divide")
     no_bool("floor_divide", "x.long() // y", both[0])
@@ -56,13 +56,13 @@ def _remainder_run(x: FloatArray, y: FloatArray, *, need: Need) -> tuple[FloatAr
     return pointwise(np.remainder, x, y), backward
 
 
-@op(shape=partial(broadcast, "remainder"), run=_remainder_run, outputs=kept)
+@op(shape=partial(broadcast, "remainder"), run=_remainder_run, outputs=kept, floats=2)
 def remainder(x: Any, y: Any) -> Normal:
     """x % y, of the sign of y: x - y * (x // y). Errors as floor_divide; the gradient of x is 1.
 
     >>> import fastnn as fnn
-    >>> fnn.ops.remainder([7, -7], 3)
-    array([1, 2])
+    >>> fnn.tensor([7, -7]) % 3
+    Tensor([1, 2])
     """
     both = operands(x, y, "remainder")
     no_bool("remainder", "x.long() % y", both[0])

@@ -22,7 +22,7 @@ def _neg_run(x: FloatArray, *, need: Need) -> Result:
     return pointwise(np.negative, x), lambda dy: (pointwise_backward(np.negative, dy),)
 
 
-@op(shape=same, run=_neg_run, outputs=kept)
+@op(shape=same, run=_neg_run, outputs=kept, floats=1)
 def neg(x: Any) -> Normal:
     """-x; not of bool, TypeError.
 
@@ -87,7 +87,7 @@ def _abs_run(x: FloatArray, *, need: Need) -> Result:
     return pointwise(np.absolute, x), lambda dy: (pointwise_backward(np.multiply, dy, np.sign(x)),)
 
 
-@op(shape=same, run=_abs_run, outputs=kept)
+@op(shape=same, run=_abs_run, outputs=kept, floats=1)
 def abs(x: Any) -> Normal:
     """Absolute value; the gradient at 0 is 0. Not of bool, TypeError.
 
@@ -125,9 +125,10 @@ def _clamp_run(x: FloatArray, min: FloatArray | None, max: FloatArray | None, *,
     return y, backward
 
 
-@op(shape=_clamp_shape, run=_clamp_run, outputs=kept)
+@op(shape=_clamp_shape, run=_clamp_run, outputs=kept, floats=3)
 def clamp(x: Any, min: Any = None, max: Any = None) -> Normal:
-    """x, but nowhere below min nor above max (numbers, or None for no bound); nan stays nan. int64 of integers alone.
+    """x, but nowhere below min nor above max (numbers, or None for no bound); nan stays nan. Of Tensors of
+    integers int64.
 
     The gradient passes where min <= x <= max. Raises ValueError when both bounds are None.
 

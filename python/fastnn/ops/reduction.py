@@ -107,9 +107,10 @@ def _summed(x: np.dtype[Any]) -> np.dtype[Any]:
     return float32 if x.kind == "f" else np.dtype(np.int64)
 
 
-@op(shape=partial(reduced, "sum"), run=_sum_run, outputs=_summed)
+@op(shape=partial(reduced, "sum"), run=_sum_run, outputs=_summed, floats=1)
 def sum(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Normal:
-    """Sum over ``dim``, or ``axis`` (an int, several, or None for all), added in float64; of integers and bool int64.
+    """Sum over ``dim``, or ``axis`` (an int, several, or None for all), added in float64; of Tensors of integers
+    or bool int64.
 
     keepdim, or keepdims, leaves the summed axes with size 1. Default False. Raises ValueError when x has no such axis.
 
@@ -127,9 +128,9 @@ def _mean_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Resul
     return y.reshape(r.y_shape), lambda dy: (r.spread(dy / length),)
 
 
-@op(shape=partial(reduced, "mean"), run=_mean_run)
+@op(shape=partial(reduced, "mean"), run=_mean_run, floats=1)
 def mean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Normal:
-    """Mean over ``dim``, or ``axis``, as sum; nan over no elements. Raises TypeError for integers and bool.
+    """Mean over ``dim``, or ``axis``, as sum; nan over no elements. Raises TypeError for Tensors of integers and bool.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.mean(np.arange(6.0).reshape(2, 3), axis=1)
