@@ -1,7 +1,7 @@
 """What to write for a name of torch that fastnn does not have: said by the AttributeError.
 
 A name that is elsewhere in fastnn is found there; of others the tables say what does the same. All the rest is "not in
-fastnn". Nothing here runs for names that exist.
+fastnn". Nothing here runs for names that exist: modules have a ``__getattr__``, Tensor a ``Missing`` for every name.
 """
 
 from __future__ import annotations
@@ -60,7 +60,52 @@ OPTIM: dict[str, str] = {
     "lr_scheduler": "write fnn.callbacks.LearningRate(fnn.schedules...), or set optimizer.lr",
 }
 
+# The other names of torch.Tensor, as of torch 2.13.
+_OTHERS = """
+H abs_ absolute absolute_ acos acos_ acosh acosh_ addbmm addbmm_ addcdiv addcdiv_ addcmul addcmul_ addmm
+addmm_ addmv addmv_ addr addr_ adjoint allclose amax amin aminmax angle apply_ arccos arccos_ arccosh arccosh_
+arcsin arcsin_ arcsinh arcsinh_ arctan arctan2 arctan2_ arctan_ arctanh arctanh_ argwhere as_strided_
+as_strided_scatter as_subclass asin asin_ asinh asinh_ atan atan2 atan2_ atan_ atanh atanh_ baddbmm baddbmm_
+bernoulli bernoulli_ bincount bitwise_and bitwise_and_ bitwise_left_shift bitwise_left_shift_ bitwise_not
+bitwise_not_ bitwise_or bitwise_or_ bitwise_right_shift bitwise_right_shift_ bitwise_xor bitwise_xor_ cauchy_
+ccol_indices cdouble ceil ceil_ cfloat chalf cholesky cholesky_inverse cholesky_solve clamp_max clamp_max_
+clamp_min clamp_min_ clip_ coalesce col_indices conj conj_physical conj_physical_ const_data_ptr copysign
+copysign_ corrcoef cos cos_ cosh cosh_ count_nonzero cov cross crow_indices cummax cummin cumprod cumprod_
+cumsum cumsum_ data_ptr deg2rad deg2rad_ dense_dim dequantize det diag diag_embed diagflat diagonal
+diagonal_scatter diff digamma digamma_ dim_order dist divide divide_ dsplit eig element_size eq_ equal erf
+erf_ erfc erfc_ erfinv erfinv_ exp2 exp2_ exp_ expm1 expm1_ exponential_ fill_diagonal_ fix fix_ fliplr flipud
+float_power float_power_ floor floor_ floor_divide floor_divide_ fmax fmin fmod fmod_ frac frac_ frexp gcd
+gcd_ ge_ geometric_ geqrf ger get_device grad_dtype grad_fn greater greater_ greater_equal greater_equal_ gt_
+hardshrink hash_tensor heaviside heaviside_ histc histogram hsplit hypot hypot_ i0 i0_ igamma igamma_ igammac
+igammac_ imag index index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_
+index_reduce index_reduce_ indices inner int_repr inverse ipu is_coalesced is_complex is_conj is_cpu
+is_distributed is_floating_point is_inference is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_neg is_nested
+is_nonzero is_pinned is_quantized is_same_size is_set_to is_shared is_signed is_sparse is_sparse_csr is_vulkan
+is_xla is_xpu isclose isfinite isinf isnan isneginf isposinf isreal istft itemsize kron kthvalue layout lcm
+lcm_ ldexp ldexp_ le_ lerp lerp_ less less_ less_equal less_equal_ lgamma lgamma_ log10 log10_ log1p log1p_
+log2 log2_ log_ log_normal_ logaddexp logaddexp2 logcumsumexp logdet logical_and_ logical_not_ logical_or_
+logical_xor_ logit logit_ logsumexp lstsq lt_ lu lu_solve mH mT map2_ map_ masked_fill_ masked_scatter
+masked_scatter_ matmul matrix_exp matrix_power maximum median minimum mode module_load moveaxis movedim msort
+mtia multinomial multiply multiply_ mvlgamma mvlgamma_ name nan_to_num nan_to_num_ nanmean nanmedian
+nanquantile nansum narrow narrow_copy nbytes ne_ neg neg_ negative negative_ nelement new new_empty_strided
+new_full nextafter nextafter_ nonzero_static not_equal not_equal_ orgqr ormqr outer output_nr pinverse
+polygamma polygamma_ positive pow_ prelu prod put put_ q_per_channel_axis q_per_channel_scales
+q_per_channel_zero_points q_scale q_zero_point qr qscheme quantile rad2deg rad2deg_ random_ real reciprocal
+reciprocal_ record_stream register_post_accumulate_grad_hook reinforce relu_ remainder remainder_ renorm
+renorm_ repeat_interleave requires_grad_ reshape_as resize resize_ resize_as resize_as_ resize_as_sparse_
+resolve_conj resolve_neg retains_grad roll rot90 round round_ row_indices rsqrt_ scatter scatter_ scatter_add
+scatter_add_ scatter_reduce scatter_reduce_ select select_scatter set_ sgn sgn_ share_memory_ sigmoid_ sign
+sign_ signbit sin sin_ sinc sinc_ sinh sinh_ slice_inverse slice_scatter slogdet smm solve sparse_dim
+sparse_mask sparse_resize_ sparse_resize_and_clear_ split_with_sizes sqrt_ square_ squeeze_ sspaddmm stft
+storage storage_offset storage_type subtract subtract_ sum_to_size svd swapaxes_ swapdims swapdims_ symeig t_
+take take_along_dim tan tan_ tanh_ tensor_split to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc
+to_sparse_bsr to_sparse_coo to_sparse_csc to_sparse_csr trace transpose_ triangular_solve tril tril_ triu
+triu_ true_divide_ trunc trunc_ unflatten unfold unique unique_consecutive unsafe_chunk unsafe_split
+unsafe_split_with_sizes unsqueeze_ untyped_storage values vdot volatile vsplit where xlogy xlogy_ xpu
+"""
+
 TENSOR: dict[str, str] = {
+    **dict.fromkeys(_OTHERS.split(), ""),
     **dict.fromkeys(("bfloat16", "double", "half"), f"{_DTYPES}x.float()"),
     **dict.fromkeys(("byte", "char", "int", "short"), f"{_DTYPES}x.long()"),
     **dict.fromkeys(("cpu", "cuda", "device", "is_cuda", "pin_memory"), _CPU),
@@ -143,3 +188,13 @@ def missing(where: str, name: str, known: Any = ()) -> AttributeError:
         return AttributeError(f"{short} has no attribute {name!r}")
     said = TABLES[where].get(name) or _elsewhere(where, name) or f"it is not in fastnn{meant(name, known)}"
     return AttributeError(f"{short} has no {name!r}: {said}")
+
+
+class Missing:
+    """Stands in Tensor for a name of torch.Tensor that there is not: a ``__getattr__`` would slow down all the others."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        raise missing("Tensor", self._name)

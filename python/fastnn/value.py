@@ -15,7 +15,7 @@ from fastnn.arrays import FloatArray, as_float32, as_like
 from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol, Size
 from fastnn.ownership import belongs_to_itself
 from fastnn.tape import Node, add_to_leaf, backpropagate, mode, values_seen
-from fastnn.torch_names import missing
+from fastnn.torch_names import TENSOR, Missing
 
 if TYPE_CHECKING:
     from fastnn.ops.inplace import InPlace
@@ -39,6 +39,9 @@ def give(methods: Sequence[type], ufuncs: dict[Any, Any], functions: dict[Any, A
         for name, method in vars(kind).items():
             if callable(method) or isinstance(method, property):
                 setattr(_GivenByOps, name, method)
+    for name in TENSOR:
+        if not hasattr(Tensor, name):
+            setattr(_GivenByOps, name, Missing(name))
     UFUNCS.update(ufuncs)
     FUNCTIONS.update(functions)
 
@@ -93,9 +96,6 @@ class Tensor(NumpyProtocol, _GivenByOps):
     if TYPE_CHECKING:
         requires_grad: bool
     else:
-
-        def __getattr__(self, name: str) -> Any:
-            raise missing("Tensor", name, dir(type(self)))
 
         def _require_grad(self, requires_grad: Any) -> None:
             if requires_grad and self._array.dtype.kind != "f":
@@ -176,6 +176,9 @@ class Tensor(NumpyProtocol, _GivenByOps):
     @property
     def dtype(self) -> np.dtype[Any]:
         return self._array.dtype
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in TENSOR or hasattr(self, name)]
 
     def __repr__(self) -> str:
         text = np.array2string(self._array, separator=", ", prefix="Tensor(")

@@ -13,8 +13,8 @@ from fastnn.arrays import FloatArray, as_indices, as_numbers
 from fastnn.ops.checks import integer, kept, one_axis
 from fastnn.ops.op import Normal, Op, Shape, op
 from fastnn.ops.reduction import NOT_GIVEN, Axis, axis_and_keep, reduced, rows_of
-from fastnn.tape import Backward
-from fastnn.value import Tensor
+from fastnn.tape import Backward, mode
+from fastnn.value import Tensor, wrapped
 
 Need = Sequence[bool]
 IntArray = npt.NDArray[np.int64]
@@ -111,7 +111,11 @@ def _extremes(name: str, over: Op[Any], at: Op[Any], x: Any, dim: Any, keepdim: 
     if not isinstance(x, Tensor):
         x = as_numbers(x, name, "x")
     one_axis(dim, x.ndim, name, "dim")
-    where = (argmax if name == "max" else argmin)(x, dim, keep)
+    place = argmax if name == "max" else argmin
+    if isinstance(x, Tensor) and mode.recorder is None:  # the short way
+        places = place(x._array, dim, keep)
+        return Extremes(at(x, places, dim, keep), wrapped(places))
+    where = place(x, dim, keep)
     return Extremes(at(x, where, dim, keep), where)
 
 

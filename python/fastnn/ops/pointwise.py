@@ -101,6 +101,7 @@ def abs(x: Any) -> Normal:
     return (x,), {}
 
 
+_FLOAT32 = np.float32(-np.inf), np.float32(np.inf)
 _INT64 = np.int64(np.iinfo(np.int64).min), np.int64(np.iinfo(np.int64).max)
 
 
@@ -111,7 +112,7 @@ def _clamp_shape(x: Shape, low: Shape | None, high: Shape | None) -> Shape:
 
 
 def _clamp_run(x: FloatArray, min: FloatArray | None, max: FloatArray | None, *, need: Need) -> Result:
-    least, most = (np.float32(-np.inf), np.float32(np.inf)) if x.dtype.kind == "f" else _INT64
+    least, most = _FLOAT32 if x.dtype is float32 or x.dtype.kind == "f" else _INT64
     low: Any = least if min is None else min
     high: Any = most if max is None else max
     bound = pointwise if low.ndim or high.ndim else pointwise_backward  # numbers give no warning
