@@ -65,7 +65,7 @@ WRONG = {
     "Tensor.softmax(dimension)": ("fnn.tensor([1.0]).softmax(dimension=1)", "dimension"),
     "a name of fnn": ("fnn.zeros(3)", "zeros"),
     "a name of a Tensor": ("fnn.tensor([1.0]).contiguous()", "contiguous"),
-    "no Module": ("fnn.fit('model', x, labels)", "model"),
+    "no Module": ("fnn.fit('model', x, labels)", "expected Module"),
 }
 
 

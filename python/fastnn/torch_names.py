@@ -191,7 +191,7 @@ def missing(where: str, name: str, known: Any = ()) -> AttributeError:
 
 
 class Missing:
-    """Stands in Tensor for a name of torch.Tensor that there is not: a ``__getattr__`` would slow down all the others."""
+    """Stands in Tensor for a name of torch.Tensor that there is not. (A ``__getattr__`` would slow down all others.)"""
 
     def __init__(self, name: str) -> None:
         self._name = name
