@@ -1,8 +1,10 @@
 """One kind of value: arithmetic, comparisons, .data and .grad of Tensors give Tensors, of the dtype that torch has."""
 
+import copy
 import inspect
 import itertools
 import operator
+import pickle
 
 import numpy as np
 import pytest
@@ -27,11 +29,12 @@ MORE = {("sub", "float32", "bool"), ("sub", "bool", "float32")}
 
 
 def outcome(function):
-    """(dtype, values), or None where it raises."""
+    """(dtype, values) of a Tensor, or None where it raises."""
     try:
         y = function()
     except (NotImplementedError, RuntimeError, TypeError, ValueError, ZeroDivisionError):
         return None
+    assert type(y).__name__ == "Tensor"
     return str(y.dtype).removeprefix("torch."), y.tolist()
 
 
@@ -172,6 +175,16 @@ def test_equality_with_what_is_no_number():
     assert type(np.array([True, False]) & (x > 0)) is fnn.Tensor
 
 
+def test_where_keeps_integers():
+    mask, i = fnn.tensor([True, False]), fnn.tensor([1, 2])
+    assert ops.where(mask, i, 0).tolist() == [1, 0]
+    assert ops.where(mask, i, 0).dtype == fnn.int64
+    assert ops.where(i > 1, i, 0.5).dtype == fnn.float32
+    p = fnn.Parameter([3.0, 4.0])
+    ops.where(p > 3, p, 0).sum().backward()
+    assert p.grad.tolist() == [0, 1]
+
+
 def test_the_remainder_has_gradients():
     a, b = np.float32([5.5, -5.5, 7.0]), np.float32([3.0, 4.0, -2.5])
     x, y = fnn.Parameter(a), fnn.Parameter(b)
@@ -222,8 +235,9 @@ def test_other_dtypes():
         with pytest.raises(TypeError, match=hint):
             x.to(wrong)
     p = fnn.Parameter(x.numpy())
-    (p.clone() * (p > 0).float() + p.float()).sum().backward()
+    (p.clone() * (p > 0).float() + ops.to_float32(p)).sum().backward()
     assert p.grad.tolist() == [2, 1, 1]
+    assert p.float() is p
     assert np.array_equal(fnn.Tensor([np.nan, 1e30, 7.9]).long()[2:], [7])  # and no warning
 
 
@@ -280,6 +294,15 @@ def test_tensor_with_arguments():
             fnn.tensor(data, requires_grad=True)
         with pytest.raises(TypeError, match=r"write x\.float\(\)"):
             fnn.tensor(data).requires_grad = True
+    assert fnn.tensor([1.0]).requires_grad_().requires_grad
+    assert not fnn.tensor([1.0], requires_grad=True).requires_grad_(False).requires_grad
+    for data in ([1, 2], [True], [1.5]):
+        x = fnn.tensor(data)
+        for other in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+            assert other.dtype == x.dtype
+            assert other.tolist() == data
+            assert not np.shares_memory(other.numpy(), x.numpy())
+        assert copy.copy(x).numpy() is x.numpy()
     assert fnn.Tensor([1, 2]).dtype == fnn.Tensor(np.array([1, 2])).dtype == fnn.float32
 
 
@@ -304,6 +327,11 @@ def test_data_shows_the_memory_and_no_gradient():
     p.data = other
     other[0] = 0
     assert p.tolist() == [0, 9]
+    q = fnn.Parameter([1.0, 2.0])
+    p.data = q
+    q.grad = [1, 1]
+    fnn.optim.SGD([q], lr=1.0).step()
+    assert p.tolist() == q.tolist() == [0, 1]
     assert p.requires_grad
     with pytest.raises(TypeError, match="expected int64"):
         fnn.tensor([1, 2]).data = [1.5, 2.0]
@@ -400,10 +428,10 @@ def test_gradients_of_an_optimizer(change):
     p, q, x = fnn.Parameter([1.0, 2.0]), np.float32([1, 2]), np.float32([3, 5])
     optimizer = fnn.optim.SGD([p], lr=0.5)
     kept = []
-    for _ in range(3):
+    for step in range(3):
         optimizer.zero_grad()
-        (p * x).sum().backward()
-        g = x.copy()
+        (p * (x + step)).sum().backward()
+        g = x + step
         if change == "scaled":
             p.grad *= 2
             g *= 2
@@ -450,6 +478,17 @@ def test_comparisons_and_integers_are_traced(rng):
             assert np.array_equal(part, want)
     assert [str(graph.values[ref.value].dtype) for ref in graph.outputs] == ["float32", "int64", "bool", "int64"]
     assert "gt" in str(graph)
+
+
+def test_arrays_in_a_trace_are_floats_as_elsewhere():
+    def function(i):
+        return i * ops.mul(np.array([2, 3]), np.array([3, 1])), i * np.array([2, 3])
+
+    graph = fnn.trace(function, np.array([1, 2]))
+    for part, want, dtype in zip(graph(np.array([1, 2])), ([6, 6], [2, 6]), ("float32", "int64"), strict=True):
+        assert part.dtype == dtype
+        assert part.tolist() == want
+        assert [str(part.dtype) for part in function(fnn.tensor([1, 2]))] == ["float32", "int64"]
 
 
 class Branching(nn.Module):

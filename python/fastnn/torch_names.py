@@ -92,7 +92,7 @@ new_full nextafter nextafter_ nonzero_static not_equal not_equal_ orgqr ormqr ou
 polygamma polygamma_ positive pow_ prelu prod put put_ q_per_channel_axis q_per_channel_scales
 q_per_channel_zero_points q_scale q_zero_point qr qscheme quantile rad2deg rad2deg_ random_ real reciprocal
 reciprocal_ record_stream register_post_accumulate_grad_hook reinforce relu_ remainder remainder_ renorm
-renorm_ repeat_interleave requires_grad_ reshape_as resize resize_ resize_as resize_as_ resize_as_sparse_
+renorm_ repeat_interleave reshape_as resize resize_ resize_as resize_as_ resize_as_sparse_
 resolve_conj resolve_neg retains_grad roll rot90 round round_ row_indices rsqrt_ scatter scatter_ scatter_add
 scatter_add_ scatter_reduce scatter_reduce_ select select_scatter set_ sgn sgn_ share_memory_ sigmoid_ sign
 sign_ signbit sin sin_ sinc sinc_ sinh sinh_ slice_inverse slice_scatter slogdet smm solve sparse_dim

@@ -28,17 +28,10 @@ def _references(x: Any) -> int:
     return sys.getrefcount(x._array)
 
 
-def _plain(key: Any) -> Any:
-    """A key, or a value, with arrays in the place of Tensors."""
-    if isinstance(key, Tensor):
-        return key._array
-    return type(key)([_plain(part) for part in key]) if type(key) in (tuple, list) else key
-
-
 def _write(x: Any, key: Any, value: Any) -> None:
     if not x._array.flags.writeable:
         raise ValueError(f"the Tensor of shape {x.shape} shows memory that may only be read; write x = x + y")
-    x._array[_plain(key)] = value
+    x._array[key] = value
     if x._requires_grad or not x._exposed:  # else, such as p.data, whoever reads the memory compares its bits
         writes.note_write(x._array)
 
@@ -92,6 +85,7 @@ class InPlace:
     """
 
     _array: npt.NDArray[Any]
+    requires_grad: bool
     _requires_grad: bool
 
     def __iadd__(self, other: Any) -> Tensor:
@@ -131,10 +125,15 @@ class InPlace:
                 "x[i] = y of a Tensor, or from one, that requires a gradient is not recorded; make x of its parts by "
                 "fastnn.ops.stack, cat or where, or write in `with fastnn.no_grad():`"
             )
-        plain = np.asarray(_plain(value))
+        plain = np.asarray(value._array if isinstance(value, Tensor) else value)
         if self._array.dtype.kind in "iub" and not np.array_equal(plain.astype(self._array.dtype), plain):
             raise _cannot_hold(self, plain.dtype)
         _write(self, key, plain)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """x.requires_grad = requires_grad"""
+        self.requires_grad = requires_grad
+        return self  # type: ignore[return-value]
 
     # torch's names for them
 
@@ -161,10 +160,9 @@ class InPlace:
 
     def copy_(self, source: Any) -> Tensor:
         """x[...] = source, which is broadcast, and converted to the dtype of x."""
-        given = _plain(source)
         if self._array.dtype.kind != "f":
-            given = np.asarray(given).astype(self._array.dtype)
-        self[...] = source if isinstance(source, Tensor) and _recorded(self, source) else given
+            source = np.asarray(source).astype(self._array.dtype)
+        self[...] = source
         return self  # type: ignore[return-value]
 
     def fill_(self, value: Any) -> Tensor:

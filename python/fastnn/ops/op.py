@@ -31,6 +31,7 @@ Normal = tuple[Arrays, Attributes]
 Run = Callable[..., tuple[Any, Any]]  # (y, backward)
 
 REFUSALS = (IndexError, OverflowError, TypeError, ValueError)
+_FLOAT32 = np.dtype(np.float32)
 _NO_MEMORY = frozenset((bool, float, int, list, str, tuple, type(None)))
 
 OPS: dict[str, Op[Any]] = {}  # every op of the package, by name
@@ -102,7 +103,12 @@ class Op(Generic[P]):
             if isinstance(value, Tensor):
                 break
         else:
-            arrays, attributes = self.normalise(*(self._as_floats(given) if self._floats else given), **options)
+            try:
+                arrays, attributes = self.normalise(*given, **options)
+            except (OverflowError, TypeError):
+                arrays, attributes = self._in_floats(given, options)
+            if self._floats and arrays[0].dtype is not _FLOAT32:
+                arrays, attributes = self._in_floats(given, options)
             return self.compute(arrays, [False] * len(arrays), attributes)[0]
         given, need, taped = list(given), [False] * len(given), mode.recording
         edges: list[Edge | None] | None = None
@@ -197,6 +203,12 @@ class Op(Generic[P]):
             placed.append(options.pop(p.name, p.default))
         return placed
 
+    def _in_floats(self, given: Sequence[Any], options: dict[str, Any]) -> Normal:
+        """``normalise`` of a call without Tensors that it took for one of integers, or refused."""
+        if not self._floats:
+            raise  # what it raised
+        return self.normalise(*self._as_floats(given), **options)
+
     def _as_floats(self, given: Sequence[Any]) -> list[Any]:
         """The arguments of a call without Tensors."""
         names = zip(given[: self._floats], self.arguments, strict=False)
@@ -225,7 +237,7 @@ class Op(Generic[P]):
 
 
 class Look(Op[P]):
-    """An op whose answer has no gradient in any case: it gives arrays, for Tensors as well."""
+    """An op whose answer is for the caller and not for other ops, such as a decoder's: arrays, for Tensors as well."""
 
     def __call__(self, *args: P.args, **options: P.kwargs) -> Any:
         given: Any = args if not options or self._names.isdisjoint(options) else self._placed(args, options)

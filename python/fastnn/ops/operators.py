@@ -26,7 +26,9 @@ _NUMBERS = (Tensor, np.ndarray, np.generic, bool, int, float)
 
 def _comparable(other: Any) -> bool:
     """Whether there are elements to compare with; a Tensor is not equal to None or a word, as an object."""
-    return isinstance(other, _NUMBERS) or (isinstance(other, Sequence) and not isinstance(other, (str, bytes)))
+    if isinstance(other, _NUMBERS) or hasattr(other, "__array__"):
+        return True
+    return isinstance(other, Sequence) and not isinstance(other, (str, bytes))
 
 
 class Operators:
