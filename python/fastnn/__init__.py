@@ -5,7 +5,9 @@ import typing as _typing
 from fastnn import _core as _core
 from fastnn import callbacks, data, datasets, graph, losses, metrics, nn, ops, optim, schedules
 from fastnn.creation import tensor
-from fastnn.dtypes import bool, float, float32, int64, long
+from fastnn.dtypes import bool as bool
+from fastnn.dtypes import float as float  # these two not by *: they are Python's names
+from fastnn.dtypes import float32, int64, long
 from fastnn.explain import Explanation, explain
 from fastnn.files.checkpoint import CheckpointError, load, load_metadata, load_state, save
 from fastnn.graph import Graph, TraceError, rewrite, trace
@@ -29,14 +31,12 @@ __all__ = [
     "Stream",
     "Tensor",
     "TraceError",
-    "bool",
     "callbacks",
     "data",
     "datasets",
     "evaluate",
     "explain",
     "fit",
-    "float",
     "float32",
     "get_conv_algorithm",
     "get_num_threads",
