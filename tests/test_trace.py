@@ -325,6 +325,16 @@ class Leaving:
     def tensor_of(self, x):
         return fnn.Tensor(x) * 2  # here
 
+    def copy_of(self, x):
+        return fnn.tensor(x) * 2  # here
+
+    def zeroed(self, x):
+        y = x * 1
+        return y.zero_()  # here
+
+    def as_index(self, x):
+        return x[[1, 0, 2][x.argmax(0)]]  # here
+
     def ufunc(self, x):
         return np.sin(x)  # here
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastnn.arrays import as_array, as_float32, as_value
 from fastnn.dtypes import as_dtype, bool, float32
+from fastnn.tape import values_seen
 from fastnn.value import Tensor, computed
 
 
@@ -28,6 +29,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
     >>> fnn.tensor([1, 2], dtype=fnn.float32, requires_grad=True)
     Tensor([1., 2.], requires_grad=True)
     """
+    if isinstance(data, Tensor):
+        values_seen("fastnn.tensor(x)")
     given = data._array if isinstance(data, Tensor) else as_array(data, "tensor", "data")
     if dtype is None:
         array = as_value(given, "tensor", "data")

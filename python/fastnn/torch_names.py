@@ -1,13 +1,13 @@
 """What to write for a name of torch that fastnn does not have: said by the AttributeError.
 
 A name that is elsewhere in fastnn is found there; of others the tables say what does the same. All the rest is "not in
-fastnn". Nothing here runs for names that exist: modules have a ``__getattr__``, Tensor a ``Missing`` for every name.
+fastnn". Nothing here runs for names that exist: modules have a ``__getattr__``, Tensor has MissingNames behind its own.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastnn.training.spelling import meant
 
@@ -190,7 +190,7 @@ def missing(where: str, name: str, known: Any = ()) -> AttributeError:
     return AttributeError(f"{short} has no {name!r}: {said}")
 
 
-class Missing:
+class _Missing:
     """Stands in Tensor for a name of torch.Tensor that there is not. (A ``__getattr__`` would slow down all others.)"""
 
     def __init__(self, name: str) -> None:
@@ -198,3 +198,12 @@ class Missing:
 
     def __get__(self, instance: Any, owner: Any) -> Any:
         raise missing("Tensor", self._name)
+
+
+if TYPE_CHECKING:
+
+    class MissingNames:
+        """The last base of Tensor: the names of TENSOR that nothing before it has."""
+
+else:
+    MissingNames = type("MissingNames", (), {"__slots__": (), **{name: _Missing(name) for name in TENSOR}})

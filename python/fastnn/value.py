@@ -15,7 +15,7 @@ from fastnn.arrays import FloatArray, as_float32, as_like
 from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol, Size
 from fastnn.ownership import belongs_to_itself
 from fastnn.tape import Node, add_to_leaf, backpropagate, mode, values_seen
-from fastnn.torch_names import TENSOR, Missing
+from fastnn.torch_names import TENSOR, MissingNames
 
 if TYPE_CHECKING:
     from fastnn.ops.inplace import InPlace
@@ -39,14 +39,11 @@ def give(methods: Sequence[type], ufuncs: dict[Any, Any], functions: dict[Any, A
         for name, method in vars(kind).items():
             if callable(method) or isinstance(method, property):
                 setattr(_GivenByOps, name, method)
-    for name in TENSOR:
-        if not hasattr(Tensor, name):
-            setattr(_GivenByOps, name, Missing(name))
     UFUNCS.update(ufuncs)
     FUNCTIONS.update(functions)
 
 
-class Tensor(NumpyProtocol, _GivenByOps):
+class Tensor(NumpyProtocol, _GivenByOps, MissingNames):
     """An array of float32, int64 or bool that remembers how it was computed, for ``backward()``.
 
     Args:
