@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.arrays import as_array, as_float32, as_value
-from fastnn.dtypes import as_dtype, bool, float32
+from fastnn.dtypes import as_dtype, float32
 from fastnn.tape import values_seen
 from fastnn.value import Tensor, computed
 
@@ -41,7 +41,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
         else:
             as_value(given, "tensor", "data")  # raises for what is no number
             with np.errstate(invalid="ignore"):
-                array = given.astype(bool if wanted == bool else wanted)
+                array = given.astype(wanted)
     made = computed(np.array(array), None, 0)
     made.requires_grad = requires_grad
     return made
