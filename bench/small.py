@@ -40,6 +40,8 @@ def calls() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
         "cat of 5": (lambda: ops.cat([a] * 5), lambda: torch.cat([b] * 5)),
         "clamp": (lambda: a.clamp(0, 1), lambda: b.clamp(0, 1)),
         "expand": (lambda: a.expand(3, 10), lambda: b.expand(3, 10)),
+        "compare": (lambda: a > 0, lambda: b > 0),
+        "data": (lambda: a.data, lambda: b.data),
         "index": (lambda: a[3], lambda: b[3]),
         "log_softmax": (lambda: ops.log_softmax(a, 0), lambda: torch.log_softmax(b, 0)),
         "max along": (lambda: m.max(1), lambda: n.max(1)),

@@ -74,6 +74,7 @@ CASES = {
     "broadcast_to": Case(ops.broadcast_to, ((3, 1),), {"shape": (3, 4)}),
     "chunk": Case(ops.chunk, ((3, 4),), {"chunks": 2, "dim": 1}),
     "clamp": Case(ops.clamp, ((3, 4),), {"min": -0.5, "max": 0.5}),
+    "clone": Case(ops.clone, ((3, 4),)),
     "concatenate": Case(lambda *parts: ops.concatenate(parts, 1), ((3, 4), (3, 2))),
     "conv1d": Case(ops.conv1d, ((2, 4, 9), (6, 2, 3), (6,)), {"padding": 1, "groups": 2}),
     "conv2d": Case(ops.conv2d, ((2, 3, 7, 6), (5, 3, 3, 3), (5,)), {"padding": 1, "stride": 2}),
@@ -148,6 +149,7 @@ CASES = {
     "permute": Case(ops.permute, ((3, 4, 2),), {"dims": (0, 2, 1)}),
     "pow": Case(lambda x: ops.pow(x, 2), ((3, 4),)),
     "put_rows": Case(lambda x: ops.put_rows(x, [2, 0], 4), ((2, 3),)),
+    "remainder": Case(ops.remainder, ((3, 4), Positive((4,)))),
     "repeat": Case(ops.repeat, ((3, 4),), {"sizes": (1, 2)}),
     "reshape": Case(ops.reshape, ((3, 4),), {"shape": (3, 2, -1)}),
     "rnn": Case(ops.rnn, ((5, 3, 4), (1, 3, 6), (6, 4), (6, 6), (6,), (6,))),
@@ -161,6 +163,7 @@ CASES = {
     "sub": Case(ops.sub, ((3, 4), (4,))),
     "sum": Case(ops.sum, ((3, 4, 5, 6),), {"axis": (0, 2)}),
     "take_rows": Case(lambda x: ops.take_rows(x, [2, 0]), ((3, 4),)),
+    "to_float32": Case(ops.to_float32, ((3, 4),)),
     "transpose": Case(ops.transpose, ((3, 4, 2),), {"dim0": 1, "dim1": 2}),
     "unbind": Case(ops.unbind, ((3, 4),), {"dim": 1}),
     "unsqueeze": Case(ops.unsqueeze, ((3, 4),), {"dim": 1}),
@@ -168,15 +171,47 @@ CASES = {
     "where": Case(lambda x, y: ops.where(EVEN, x, y), ((3, 4), (3, 4))),
 }
 
+
+def whole(op: Callable[..., Any]) -> Callable[..., Any]:
+    """The op on Tensors of integers, which stay integers."""
+    return lambda *arrays, **options: op(*map(fnn.tensor, arrays), **options)
+
+
 # Without a gradient in any case.
 LOOKS = {
+    "add_int64": Case(whole(ops.add), (Indices((3, 4), 9), Indices((4,), 5))),
+    "all": Case(ops.all, (Indices((3, 4), 9),), {"dim": 1}),
+    "any": Case(ops.any, (Indices((3, 4), 2),), {"dim": (0, 1), "keepdim": True}),
     "argmax": Case(ops.argmax, ((3, 4),), {"dim": 1}),
     "argmin": Case(ops.argmin, ((3, 4),), {"dim": 1, "keepdim": True}),
+    "bitwise_and": Case(ops.bitwise_and, (Indices((3, 4), 9), Indices((4,), 5))),
+    "bitwise_not": Case(ops.bitwise_not, (Indices((3, 4), 9),)),
+    "bitwise_or": Case(ops.bitwise_or, (Indices((3, 4), 9), Indices((4,), 5))),
+    "bitwise_xor": Case(ops.bitwise_xor, (Indices((3, 4), 9), Indices((4,), 5))),
+    "clamp_int64": Case(whole(ops.clamp), (Indices((3, 4), 9),), {"min": 2}),
     "crf_decode": Case(ops.crf_decode, ((6, 4, 5), (5, 5), (5,), (5,), Indices((4,), 7, 1))),
     "crf_lengths": Case(ops.crf_lengths, (Indices((4, 3), 2, 1),)),
     "ctc_beam_decode": Case(ops.ctc_beam_decode, ((4, 2, 3), Indices((2,), 5)), {"beam_width": 3, "top": 2}),
     "ctc_greedy_decode": Case(ops.ctc_greedy_decode, ((4, 2, 3), Indices((2,), 5))),
+    "eq": Case(ops.eq, (Indices((3, 4), 3), Indices((4,), 3))),
+    "floor_divide": Case(ops.floor_divide, ((3, 4), Positive((4,)))),
+    "floor_divide_int64": Case(whole(ops.floor_divide), (Indices((3, 4), 9), Indices((4,), 5, 1))),
+    "ge": Case(ops.ge, ((3, 4), (4,))),
+    "gt": Case(ops.gt, ((3, 4), (4,))),
+    "le": Case(ops.le, ((3, 4), (4,))),
+    "logical_and": Case(ops.logical_and, ((3, 4), Indices((4,), 2))),
+    "logical_not": Case(ops.logical_not, (Indices((3, 4), 2),)),
+    "logical_or": Case(ops.logical_or, (Indices((3, 4), 2), Indices((4,), 2))),
+    "logical_xor": Case(ops.logical_xor, (Indices((3, 4), 2), Indices((4,), 2))),
+    "lt": Case(ops.lt, ((3, 4), (4,))),
+    "maximum_int64": Case(whole(ops.maximum), (Indices((3, 4), 9), Indices((4,), 9))),
+    "ne": Case(ops.ne, (Indices((3, 4), 3), Indices((4,), 3))),
     "packing": Case(ops.packing, (Indices((4,), 6, 1),), {"steps": 6}),
+    "pow_int64": Case(whole(ops.pow), (Indices((3, 4), 9), Indices((4,), 4))),
+    "remainder_int64": Case(whole(ops.remainder), (Indices((3, 4), 9), Indices((4,), 5, 1))),
+    "sum_int64": Case(whole(ops.sum), (Indices((3, 4), 9),), {"axis": 1}),
+    "to_bool": Case(ops.to_bool, (Indices((3, 4), 2),)),
+    "to_int64": Case(ops.to_int64, ((3, 4),)),
 }
 
 # Other numbers at every call.
@@ -200,4 +235,4 @@ def run(case: Case, arrays: list[Any]) -> list[np.ndarray]:
     tensors = [fnn.Tensor(a, requires_grad=True) if is_float(a) else a for a in arrays]
     outputs = outputs_of(case.op(*tensors, **case.options))
     weighted_sum(*outputs, cotangents=[rng.standard_normal(o.shape).astype(np.float32) for o in outputs]).backward()
-    return [o.numpy() for o in outputs] + [t.grad for t in tensors if isinstance(t, fnn.Tensor)]
+    return [o.numpy() for o in outputs] + [t.grad.numpy() for t in tensors if isinstance(t, fnn.Tensor)]

@@ -66,7 +66,7 @@ def run(tested, arrays, cotangents, differentiable, options):
     tensors = [fnn.Tensor(a, requires_grad=True) if i in differentiable else a for i, a in enumerate(arrays)]
     outputs = _outputs(tested(*tensors, **options))
     weighted_sum(*outputs, cotangents=cotangents).backward()
-    return [o.numpy().copy() for o in outputs], [tensors[i].grad for i in differentiable]
+    return [o.numpy().copy() for o in outputs], [tensors[i].grad.numpy() for i in differentiable]
 
 
 def check_op(tested, reference, *arrays, rtol=1e-5, differentiable=None, threads=(1, 2, 3), probes=32, **options):

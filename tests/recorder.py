@@ -8,7 +8,7 @@ import numpy as np
 
 import fastnn as fnn
 from fastnn.graph.graph import as_parts, attributes_for, read
-from fastnn.ops.op import recording
+from fastnn.ops.recording import recording
 
 
 def _array(value):

@@ -58,7 +58,7 @@ def test_relu_gives_the_bits_of_relu_after_it(isa, rng, shape, training, need):
         tensors = [fnn.Tensor(a, requires_grad=wanted) for a, wanted in zip((x, gain, shift), need, strict=True)]
         y = function(tensors[0], *fixed, *tensors[1:], training=training)
         y.backward(dy)
-        found = [y.numpy(), *(t.grad for t in tensors if t.grad is not None)]
+        found = [y.numpy(), *(t.grad.numpy() for t in tensors if t.grad is not None)]
         return [np.where(np.isnan(a), np.float32(np.nan), a).view(np.int32) for a in found]  # a NaN has any sign
 
     apart = bits(lambda *a, **o: ops.relu(ops.batchnorm(*a, **o)))

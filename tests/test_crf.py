@@ -158,7 +158,7 @@ def test_threads_give_the_same_bits(isa, rng):
             loss = ops.crf_loss(tensors[0], arrays[1], *tensors[1:], lengths)
             loss.backward()
             found, scores = ops.crf_decode(*tensors, lengths)
-            bits = [loss.numpy(), *[t.grad for t in tensors], np.concatenate(found), scores]
+            bits = [loss.numpy(), *[t.grad.numpy() for t in tensors], np.concatenate(found), scores]
             want = want or [b.tobytes() for b in bits]
             assert [b.tobytes() for b in bits] == want
 

@@ -32,7 +32,7 @@ def _work():
     w = fnn.Tensor(W, requires_grad=True)
     y = ops.conv2d(X, w, padding=1)
     y.backward(y.numpy())
-    return y.numpy().tobytes() + w.grad.tobytes()
+    return y.numpy().tobytes() + w.grad.numpy().tobytes()
 
 
 def _fork(check):

@@ -98,6 +98,7 @@ KEEP_INTEGERS = {
     "amin",
     "broadcast_to",
     "chunk",
+    "clone",
     "concatenate",
     "flatten",
     "flip",

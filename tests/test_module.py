@@ -152,7 +152,7 @@ def test_load_state_dict_converts(rng):
     assert model.blocks[0].count == 41
     assert model.blocks[0].count.dtype == np.int64
     model.blocks[0].count = np.int64(3)  # what arithmetic on an array of no dimensions gives
-    model.blocks[0].scale.data.flags.writeable = False
+    model.blocks[0].scale.numpy().flags.writeable = False
     model.load_state_dict(state)
     assert model.blocks[0].count == 41
 

@@ -15,7 +15,8 @@ from reference.pointwise_loss import LOSSES
 
 import fastnn as fnn
 from fastnn import ops
-from fastnn.ops.op import OPS, DependsOnValues, Look, recording
+from fastnn.ops.op import OPS, DependsOnValues, Look
+from fastnn.ops.recording import recording
 
 
 def _training(x):
@@ -222,7 +223,7 @@ def test_shape_says_what_run_does_with_other_attributes(name):
 def test_shape_looks_at_no_memory(name):
     """normalise and shape of arrays that own none, a million times as long on an axis that may be of any length."""
     for op, arrays, attributes, outputs in recorded(ALL[name]):
-        if name not in LOOKS:
+        if not isinstance(op, Look):
             flat = [None if a is None else blank(np.asarray(a)) for a in arrays]
             before, error = outcome(shape_of, op, flat, attributes)
             assert isinstance(error, DependsOnValues) or before == tuple(shapes_of(outputs))
@@ -260,10 +261,23 @@ def test_a_layer_of_a_million_squared_is_recorded():
 
 
 def test_looks_give_arrays():
-    for case in LOOKS.values():
+    """Those of the class; of the other ops without a gradient, Tensors give Tensors, as everywhere."""
+    found = {op.name for op in OPS.values() if isinstance(op, Look)}
+    assert found == {"crf_decode", "crf_lengths", "ctc_beam_decode", "ctc_greedy_decode", "packing"}
+    for name, case in LOOKS.items():
+        arrays = case.arrays(np.random.default_rng(2))
+        tensors = [fnn.Tensor(a, requires_grad=True) if a.dtype.kind == "f" else fnn.tensor(a) for a in arrays]
         for op, _, _, outputs in recorded(case):
-            assert isinstance(op, Look)
-            assert all(isinstance(part, np.ndarray) for part in (outputs if isinstance(outputs, tuple) else (outputs,)))
+            parts = outputs if isinstance(outputs, tuple) else (outputs,)
+            kind = fnn.Tensor if name.endswith("_int64") and name != "to_int64" else np.ndarray  # see cases.whole
+            assert all(isinstance(part, kind) for part in parts)
+            if op.name == "floor_divide":
+                with pytest.raises(TypeError, match="no gradient"):
+                    ops.floor_divide(fnn.Parameter([1.0]), 2)
+            elif not isinstance(op, Look):
+                result = case.op(*tensors, **case.options)
+                assert not result.requires_grad
+                assert np.array_equal(result, case.op(*arrays, **case.options))
 
 
 def test_shape_of_packing_depends_on_values():

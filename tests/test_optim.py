@@ -34,7 +34,7 @@ def train(optimizer, params, gradients):
     for step in gradients:
         set_gradients(params, step)
         optimizer.step()
-    return [p.data.copy() for p in params]
+    return [p.numpy().copy() for p in params]
 
 
 def test_every_optimizer_has_a_row():
@@ -45,7 +45,7 @@ def test_every_optimizer_has_a_row():
 def test_one_step(isa, rng, kind, exact, options):
     """Within 2 units in the last place of the weight; where the change is the larger part, within 5 of the change."""
     params, gradients = parameters(rng), random_gradients(rng, 1)
-    before = [p.data.astype(np.float64) for p in params]
+    before = [p.numpy().astype(np.float64) for p in params]
     for after, w, g in zip(train(kind(params, **options), params, gradients), before, gradients[0], strict=True):
         want = exact(w, [g.astype(np.float64)], **options)
         unit = np.spacing(np.maximum(np.abs(w), np.abs(want)).astype(np.float32))
@@ -58,7 +58,7 @@ def test_one_step(isa, rng, kind, exact, options):
 @cases
 def test_many_steps(isa, rng, kind, exact, options):
     params, gradients = parameters(rng), random_gradients(rng, 100)
-    before = [p.data.astype(np.float64) for p in params]
+    before = [p.numpy().astype(np.float64) for p in params]
     results = train(kind(params, **options), params, gradients)
     want = [
         exact(w, [step[i].astype(np.float64) for step in gradients], **options).ravel() for i, w in enumerate(before)
@@ -99,7 +99,7 @@ def test_flat_memory(rng):
         assert np.array_equal(p.data, old)
         assert p.data.shape == old.shape
         assert p.data.size == 0 or np.shares_memory(p.data, optimizer._data)
-        assert p.data.size == 0 or p.data.ctypes.data % 64 == 0
+        assert p.data.size == 0 or p.numpy().ctypes.data % 64 == 0
     train(optimizer, params, random_gradients(rng, 3))
     used = np.zeros(optimizer._data.size, bool)
     for p, start in zip(params, optimizer._starts, strict=True):
@@ -126,7 +126,7 @@ def test_missing_gradients_are_skipped(rng):
     shapes = [(4,), (20,), (3, 3), (6,)]
     for kind, exact, options in CASES.values():
         params, gradients = parameters(rng, shapes), random_gradients(rng, 6, shapes)
-        before = [p.data.astype(np.float64) for p in params]
+        before = [p.numpy().astype(np.float64) for p in params]
         for t, step in enumerate(gradients):
             step[1] = None
             if t % 2:
@@ -156,7 +156,7 @@ def test_replaced_data_is_taken_over(rng):
 
 def test_groups_and_learning_rates(rng):
     a, b, c = parameters(rng, [(3,), (17,), (2,)])
-    before = [p.data.copy() for p in (a, b, c)]
+    before = [p.numpy().copy() for p in (a, b, c)]
     optimizer = SGD([{"params": [a], "lr": 1.0}, {"params": iter([b, c])}], lr=0.5)
     ones = [np.ones(p.shape, np.float32) for p in (a, b, c)]
     after = train(optimizer, [a, b, c], [ones])
@@ -179,7 +179,7 @@ def test_state_survives(rng, kind, exact, options, copied):
     optimizer = kind(params, **options)
     train(optimizer, params, gradients[:5])
     if copied is None:
-        others = [fnn.Parameter(p.data.copy()) for p in params]
+        others = [fnn.Parameter(p.numpy().copy()) for p in params]
         other = kind(others)
         other.load_state_dict(optimizer.state_dict())
     elif copied is copy:

@@ -41,7 +41,7 @@ def test_a_state_goes_round_to_the_bit(name, options):
     state = optimizer.state_dict()
     other, others = stepped(name, {}, 0)
     for p, q in zip(params, others, strict=True):
-        q.data = p.data.copy()
+        q.data = p.numpy().copy()
     other.load_state_dict(state)
     assert same(other.state_dict(), state)
     assert other.steps == optimizer.steps == 3
@@ -131,7 +131,7 @@ def test_momentum_switched_on_later():
     optimizer.param_groups[0]["momentum"] = 0.9
     other, others = stepped("SGD", {}, 0)
     for p, q in zip(params, others, strict=True):
-        q.data = p.data.copy()
+        q.data = p.numpy().copy()
     other.load_state_dict(optimizer.state_dict())
     step(optimizer, params)
     step(other, others)
@@ -167,7 +167,7 @@ def test_states_of_torch(rng, ours, theirs, options):
     def both():
         for a, b in zip(p, q, strict=True):
             a.grad = rng.standard_normal(a.shape).astype(np.float32)
-            b.grad = torch.from_numpy(a.grad.copy())
+            b.grad = torch.from_numpy(a.grad.numpy().copy())
         other.step()
 
     for _ in range(3):

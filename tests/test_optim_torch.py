@@ -24,7 +24,7 @@ CASES = [
 def step(ours, theirs, a, b, rng):
     for p, q in zip(ours, theirs, strict=True):
         p.grad = rng.standard_normal(p.shape).astype(np.float32)
-        q.grad = torch.from_numpy(p.grad.copy())
+        q.grad = torch.from_numpy(p.grad.numpy().copy())
     a.step()
     b.step()
 
@@ -32,7 +32,7 @@ def step(ours, theirs, a, b, rng):
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_same_weights(rng, name, options):
     ours = [fnn.Parameter(rng.standard_normal(shape)) for shape in SHAPES]
-    theirs = [torch.nn.Parameter(torch.from_numpy(p.data.copy())) for p in ours]
+    theirs = [torch.nn.Parameter(torch.from_numpy(p.numpy().copy())) for p in ours]
     a, b = getattr(fnn.optim, name)(ours, **options), getattr(torch.optim, name)(theirs, **options)
     for _ in range(20):
         step(ours, theirs, a, b, rng)
@@ -50,6 +50,6 @@ def test_clip_grad_norm(rng):
     p = fnn.Parameter(np.zeros((3, 4)))
     q = torch.nn.Parameter(torch.zeros(3, 4))
     p.grad = rng.standard_normal((3, 4)).astype(np.float32)
-    q.grad = torch.from_numpy(p.grad.copy())
+    q.grad = torch.from_numpy(p.grad.numpy().copy())
     assert fnn.nn.utils.clip_grad_norm_([p], 0.5) == pytest.approx(float(torch.nn.utils.clip_grad_norm_([q], 0.5)))
     np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=1e-5)

@@ -54,7 +54,7 @@ def test_a_target_for_every_step(sequences, batch_first):
         assert [row["loss"], row["accuracy"], row["val_loss"]] == pytest.approx([loss, accuracy, loss], rel=1e-5)
     partly = [np.where(np.arange(len(part)) % 2, -100, part) for part in y]
     kept = [part[::2] for part in y]
-    want = np.concatenate([model([part])[0].data[::2] for part in x])
+    want = np.concatenate([model([part])[0].numpy()[::2] for part in x])
     for size in (1, 3, 7):
         got = fnn.evaluate(model, x, partly, metrics=["accuracy"], batch_size=size)["accuracy"]
         assert got == pytest.approx(np.mean(want.argmax(1) == np.concatenate(kept)))
@@ -103,7 +103,7 @@ def test_ragged_sequences_and_another_input(sequences, rng):
 def test_regression_for_every_step(sequences, rng):
     x, _ = sequences
     model = Tagger(1)
-    out = np.concatenate([np.float64(model([part])[0].data)[:, 0] for part in x])
+    out = np.concatenate([np.float64(model([part])[0].numpy())[:, 0] for part in x])
     y = [rng.standard_normal(len(part)) for part in x]
 
     def largest(target, prediction):

@@ -7,7 +7,7 @@ import pytest
 from cases import CASES
 from recorder import Calls
 
-from fastnn.ops.op import recording
+from fastnn.ops.recording import recording
 
 STATES = {"rnn": ("h0",), "gru": ("h0",), "lstm": ("h0", "c0")}
 NAMES = {

@@ -100,8 +100,9 @@ def test_argmax(rng):
     x = rng.integers(0, 5, (4, 6, 3))
     for axis in (None, 0, 1, -1):
         got = fnn.Tensor(x, requires_grad=True).argmax(axis)
-        assert type(got) is np.ndarray
+        assert type(got) is fnn.Tensor
         assert got.dtype == np.int64
+        assert not got.requires_grad
         assert np.array_equal(got, x.argmax(axis))
     assert ops.argmax(x, 1, keepdims=True).shape == (4, 1, 3)
     assert fnn.Tensor(x).argmax(dim=2, keepdim=True).shape == (4, 6, 1)

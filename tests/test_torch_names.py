@@ -36,7 +36,7 @@ def test_a_position_or_dim_gives_values_and_indices(name, tensor):
 def test_accuracy_as_every_tutorial_computes_it():
     """out.max(1)[1], and for a batch of two `_, predicted = out.max(1)`: never a row of values."""
     scores, labels = fnn.Parameter(X), np.array([1, 0])
-    assert (scores.max(1)[1] == labels).mean() == 1
+    assert (scores.max(1)[1] == labels).float().mean() == 1
     _, predicted = scores.max(1)
     assert (predicted == labels).all()
     _, predicted = ops.max(scores, 1)

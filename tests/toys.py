@@ -62,7 +62,7 @@ def tiny_lstm():
 
 
 def weights(model):
-    return np.concatenate([p.data.ravel() for p in model.parameters()])
+    return np.concatenate([p.numpy().ravel() for p in model.parameters()])
 
 
 def without_times(history):

@@ -53,4 +53,4 @@ def train(model, shape, classes, steps=10):
         optimizer.step()
         losses.append(loss.numpy().copy())
     assert losses[-1] < losses[0]
-    return [a.tobytes() for a in (*losses, *(p.data for p in model.parameters()))]
+    return [a.tobytes() for a in (*losses, *(p.numpy() for p in model.parameters()))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -63,6 +64,15 @@ def as_float32(x: Any, op: str, name: str) -> FloatArray:
     return np.require(array, dtype=_FLOAT32, requirements="A")
 
 
+def as_float(x: Any, op: str, name: str) -> Any:
+    """``x`` as as_float32 has it, but None, and numbers of Python, which are floats then."""
+    if (type(x) is np.ndarray and x.dtype is _FLOAT32) or type(x) is float or x is None:
+        return x
+    if type(x) is int:
+        return float(x) if abs(x) < 2**128 else math.copysign(math.inf, x)
+    return as_float32(x, op, name)
+
+
 def as_numbers(x: Any, op: str, name: str) -> npt.NDArray[Any]:
     """``x`` as as_float32 has it, but integers and bool as they are: for ops that move elements and compute nothing."""
     if (
@@ -75,6 +85,29 @@ def as_numbers(x: Any, op: str, name: str) -> npt.NDArray[Any]:
     if array.dtype.kind in "iub":
         return np.require(array, dtype=array.dtype.newbyteorder("="), requirements="A")
     return as_float32(array, op, name)
+
+
+def as_value(x: Any, op: str, name: str) -> npt.NDArray[Any]:
+    """``x`` of a dtype that a Tensor may have: real floats as float32, integers as int64, bool; the same object where
+    it has one already."""
+    if type(x) is np.ndarray and x.dtype is _FLOAT32 and x.flags.aligned:
+        return x
+    array = as_numbers(x, op, name)
+    if array.dtype.kind in "iu" and array.dtype != _INT64:
+        if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+            raise OverflowError(f"{op}: {name} holds {array.max()}, which int64 cannot")
+        return array.astype(np.int64)
+    return array
+
+
+def as_like(x: Any, dtype: np.dtype[Any], op: str, name: str) -> npt.NDArray[Any]:
+    """``x`` of that dtype, one that a Tensor may have: only to float32 anything is converted."""
+    if dtype == _FLOAT32:
+        return as_float32(x, op, name)
+    array = as_value(x, op, name)
+    if array.dtype != dtype:
+        raise TypeError(f"{op}: {name} has dtype {array.dtype}, expected {dtype}")
+    return array
 
 
 def as_indices(x: Any, op: str, name: str) -> npt.NDArray[np.int64]:

@@ -20,10 +20,10 @@ from fastnn.ops.cross_entropy import cross_entropy
 from fastnn.ops.ctc import ctc_loss
 from fastnn.ops.pointwise_loss import *
 from fastnn.ops.pointwise_loss import POINTWISE_LOSSES
-from fastnn.tensor import Tensor
 from fastnn.training.classes import Rule, reading
 from fastnn.training.nests import described
 from fastnn.training.spelling import meant
+from fastnn.value import Tensor
 
 __all__ = ["LOSSES", "cross_entropy", "ctc_loss", "get"]
 __all__ += pointwise_loss.__all__

@@ -72,7 +72,7 @@ SHAPES = frozenset({np.empty_like, np.ndim, np.ones_like, np.result_type, np.sha
 def _arrays(value: Any, look: bool = False) -> Any:
     """``value`` with the arrays of Tensors in their place; NumPy may write to them and give views, unless it looks."""
     if isinstance(value, NumpyProtocol):
-        return value._array if look else value.data
+        return value._array if look else value.numpy()
     if isinstance(value, (tuple, list)):
         return type(value)([_arrays(part, look) for part in value])
     if isinstance(value, dict):
@@ -90,7 +90,7 @@ def _graph_lost(name: str) -> TypeError:
 def _recorded(value: Any) -> bool:
     """Whether a Tensor that requires a gradient is in ``value``."""
     if isinstance(value, NumpyProtocol):
-        return value.requires_grad
+        return value._requires_grad
     if isinstance(value, dict):
         value = tuple(value.values())
     return isinstance(value, (tuple, list)) and any(_recorded(part) for part in value)
@@ -110,21 +110,30 @@ def _by_op(function: Callable[..., Any], name: str, args: Any, kwargs: Any) -> A
         return function(*_arrays(args), **_arrays(kwargs))
 
 
+class Size(int):
+    """What ``Tensor.size`` is: a number to NumPy's users, a method to torch's."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+
 class NumpyProtocol:
     """What NumPy asks of a Tensor."""
 
     __slots__ = ()
     _array: npt.NDArray[Any]
-    data: Any
-    requires_grad: bool
+    numpy: Any
+    _requires_grad: bool
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        if self.requires_grad and mode.recording:
+        if self._requires_grad and mode.recording:
             raise TypeError(
                 "a Tensor that requires a gradient does not become an array by itself, because the gradient would be "
                 "lost: join Tensors by fastnn.ops.stack or cat, fill buffers with t.detach(), ask for t.numpy()"
             )
-        return np.array(self.data, dtype=dtype, copy=copy)
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         out = kwargs.get("out")
@@ -135,7 +144,7 @@ class NumpyProtocol:
         if mode.recording and not look and _recorded((inputs, kwargs)):
             raise _graph_lost(ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}")
         if out is not None and any(isinstance(part, NumpyProtocol) for part in out):
-            raise TypeError(f"np.{ufunc.__name__}: out is a Tensor, expected an array; write x += y, or t.data")
+            raise TypeError(f"np.{ufunc.__name__}: out is a Tensor, expected an array; write x += y, or t.numpy()")
         return getattr(ufunc, method)(*_arrays(inputs, look), **_arrays(kwargs, look))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:

@@ -22,7 +22,7 @@ from fastnn import _core, writes
 from fastnn.arrays import FloatArray, empty_like
 
 if TYPE_CHECKING:
-    from fastnn.tensor import Tensor
+    from fastnn.value import Tensor
 
 Gradients = Sequence[FloatArray | None]
 Backward = Callable[..., Gradients]

@@ -19,7 +19,7 @@ from fastnn.graph.trace import record, tensors_of
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.recurrent.gates import gates, gates_for, lstm_gates
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -129,7 +129,9 @@ def note_shown(array: Array) -> None:
         before = block.shown.get(place)
         if before is not None and before.digest != bits:
             block.written[place] = clock
-        block.shown[place] = _Shown(clock, weakref.ref(array), bits, place[1] - place[0] == array.nbytes)
+        block.shown[place] = _Shown(
+            clock, weakref.ref(array), bits, place[1] - place[0] == array.nbytes and array.itemsize == 4
+        )
 
 
 def digest(array: Array) -> bytes:

@@ -23,7 +23,7 @@ from fastnn.nn.graph_module import GraphModule
 from fastnn.nn.module import Module
 from fastnn.nn.state import same_bits
 from fastnn.nn.tree import Entry, by_holder, entries, joined, layers
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 Description = dict[str, Any]
 

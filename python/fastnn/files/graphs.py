@@ -24,7 +24,7 @@ from fastnn.nn.state import same_bits
 from fastnn.nn.tree import joined, own_buffers, own_parameters, walk
 from fastnn.ops.op import DependsOnValues
 from fastnn.tape import no_grad
-from fastnn.tensor import Parameter, Tensor, wrapped
+from fastnn.value import Parameter, Tensor, wrapped
 
 Array = npt.NDArray[Any]
 Description = dict[str, Any]

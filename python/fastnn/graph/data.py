@@ -21,7 +21,7 @@ import numpy as np
 from fastnn.graph.algorithms import available
 from fastnn.graph.graph import Array, Call, Graph, Ref, Size, Value, Visit
 from fastnn.ops.op import OPS, Op, Shape
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 Data = dict[str, Any]
 Keep = Callable[[int, Any], tuple[str, str]]  # (kind, name) of what a graph holds under a number

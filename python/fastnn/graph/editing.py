@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fastnn.graph.graph import Call, Graph, Ref, Value, attributes_for, mapped, refs
 from fastnn.ops.op import Shape
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 Floats = npt.NDArray[Any]
 

@@ -14,7 +14,7 @@ from fastnn.graph.algorithms import algorithms
 from fastnn.graph.costs import multiply_adds, parameters
 from fastnn.graph.graph import Call, Graph, Visit, read, refs
 from fastnn.ops.op import Shape
-from fastnn.tensor import Parameter, Tensor
+from fastnn.value import Parameter, Tensor
 
 _WINOGRAD = 4.0  # a tile's 4x4 outputs take 6x6 products instead of 4x4 times 3x3
 _REPEATS = 5

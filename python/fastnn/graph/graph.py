@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastnn.arrays import as_numbers
+from fastnn.arrays import as_value
 from fastnn.ops.op import DependsOnValues, Op, Shape
 from fastnn.tape import mode
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor, wrapped
 
 Array = npt.NDArray[Any]
 
@@ -168,7 +168,7 @@ class Graph:
 
     def _input(self, i: int, array: Any) -> Any:
         value = self.values[self.inputs[i]]
-        array = array if isinstance(array, Tensor) else as_numbers(array, "graph", f"input {i}")
+        array = array if isinstance(array, Tensor) else as_value(array, "graph", f"input {i}")
         if (array.dtype.kind in "iub") != (value.dtype in ("int64", "bool")):
             raise TypeError(f"graph: input {i} has dtype {array.dtype}, traced with {value.dtype}")
         shape = tuple(array.shape)
@@ -261,8 +261,9 @@ def _as_read(value: Any, dtype: str | None) -> Any:
     """Integers C-contiguous, as arrays.as_indices gives them."""
     if value is None or dtype is None or (value.dtype == dtype and value.dtype.kind == "f"):
         return value
-    array = value._array if isinstance(value, Tensor) else value
-    return np.require(array, np.dtype(dtype), [] if dtype == "float32" else ["C", "A"])
+    tensor = isinstance(value, Tensor)
+    array = np.require(value._array if tensor else value, np.dtype(dtype), [] if dtype == "float32" else ["C", "A"])
+    return wrapped(array) if tensor else array
 
 
 def attributes_for(attributes: dict[str, Any], sizes: list[Shape]) -> dict[str, Any]:

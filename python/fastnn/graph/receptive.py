@@ -88,7 +88,32 @@ def _along_channels(fields: Sequence[Fields | None], shapes: Sequence[Any], opti
 
 
 _ELEMENTWISE = (
-    *("add", "batchnorm", "clamp", "div", "dropout", "maximum", "minimum", "mul", "pad", "pow", "sub", "where"),
+    *(
+        "add",
+        "batchnorm",
+        "bitwise_and",
+        "bitwise_not",
+        "bitwise_or",
+        "bitwise_xor",
+        "clamp",
+        "clone",
+        "div",
+        "dropout",
+    ),
+    *(
+        "eq",
+        "floor_divide",
+        "ge",
+        "gt",
+        "le",
+        "logical_and",
+        "logical_not",
+        "logical_or",
+        "logical_xor",
+        "lt",
+        "maximum",
+    ),
+    *("minimum", "mul", "ne", "pad", "pow", "remainder", "sub", "to_bool", "to_float32", "to_int64", "where"),
     *ELEMENTWISE,
 )
 
@@ -115,8 +140,10 @@ _NO_SPACE = "has no axes of space (N, C, ...)"
 
 NONE: dict[str, str] = {
     **{op.name: _WHOLE for op in POINTWISE_LOSSES.values()},
+    "all": _WHOLE,
     "amax": _WHOLE,
     "amin": _WHOLE,
+    "any": _WHOLE,
     "argmax": _WHOLE,
     "argmin": _WHOLE,
     "broadcast_to": _MOVED,

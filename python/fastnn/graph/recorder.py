@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.graph.graph import Call, Graph, Ref, Value, Visit, as_parts, attributes_for, mapped, read
-from fastnn.ops.op import Op, recording
-from fastnn.tensor import Parameter, Tensor, computed, wrapped
+from fastnn.ops.op import Op
+from fastnn.ops.recording import recording
+from fastnn.value import Parameter, Tensor, computed, wrapped
 
 Array = npt.NDArray[Any]
 

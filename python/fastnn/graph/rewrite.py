@@ -112,14 +112,15 @@ _TAKES = "takes in what a rule of another op gives it"
 _NEEDED = "is computed as it is: no op does the same in a pass of its own"
 
 _CALLS = (
-    "adaptive_avgpool1d", "adaptive_avgpool2d", "amax", "amin", "argmax", "argmin", "avgpool1d",
-    "avgpool2d", "broadcast_to", "chunk", "clamp", "concatenate", "crf_decode", "crf_lengths",
-    "crf_loss", "cross_entropy", "ctc_beam_decode", "ctc_greedy_decode", "ctc_loss", "div",
-    "embedding", "flatten", "flip", "gru", "gru_cell", "gru_variant", "index", "log_softmax",
-    "lstm", "lstm_cell", "lstm_variant", "matmul", "max_at", "maximum", "maxpool1d", "maxpool2d",
-    "mean", "min_at", "minimum", "mul", "packing", "pad", "permute", "pow", "put_rows", "repeat",
-    "reshape", "rnn", "rnn_cell", "softmax", "split", "squeeze", "stack", "std", "sub", "sum",
-    "take_rows", "transpose", "unbind", "unsqueeze", "var", "where",
+    "adaptive_avgpool1d", "adaptive_avgpool2d", "all", "amax", "amin", "any", "argmax", "argmin", "avgpool1d",
+    "avgpool2d", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_to", "chunk", "clamp",
+    "clone", "concatenate", "crf_decode", "crf_lengths", "crf_loss", "cross_entropy", "ctc_beam_decode",
+    "ctc_greedy_decode", "ctc_loss", "div", "embedding", "eq", "flatten", "flip", "floor_divide", "ge", "gru",
+    "gru_cell", "gru_variant", "gt", "index", "le", "log_softmax", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "lstm", "lstm_cell", "lstm_variant", "lt", "matmul", "max_at", "maximum", "maxpool1d",
+    "maxpool2d", "mean", "min_at", "minimum", "mul", "ne", "packing", "pad", "permute", "pow", "put_rows",
+    "remainder", "repeat", "reshape", "rnn", "rnn_cell", "softmax", "split", "squeeze", "stack", "std", "sub",
+    "sum", "take_rows", "to_bool", "to_float32", "to_int64", "transpose", "unbind", "unsqueeze", "var", "where",
 )  # fmt: skip
 
 NONE: dict[str, str] = {

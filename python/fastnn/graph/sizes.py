@@ -7,7 +7,7 @@ from typing import Any
 
 from fastnn.graph.graph import Call, Graph, Size
 from fastnn.ops.op import Shape
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 Again = Callable[[Sequence[Shape]], Graph]
 Place = tuple[int, int]  # input, axis

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.arrays import as_numbers
+from fastnn.arrays import as_value
 from fastnn.graph.graph import Graph, Value
 from fastnn.graph.recorder import Recorder, TraceError, input_tensor, place
 from fastnn.graph.sizes import freed
-from fastnn.ops.op import DependsOnValues, Shape, blank, recording
+from fastnn.ops.op import DependsOnValues, Shape, blank
+from fastnn.ops.recording import recording
 from fastnn.tape import mode, no_grad
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 
 def record(
@@ -53,7 +54,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def _value(x: Any, i: int) -> Value | Any:
-    """An input: a Value for a shape, else an array of float32, integers or bool."""
+    """An input: a Value for a shape, else an array of float32, int64 or bool."""
     if isinstance(x, Value):
         return x
     if _is_shape(x):
@@ -65,7 +66,7 @@ def _value(x: Any, i: int) -> Value | Any:
             f"trace: input {i} is a {type(x).__name__} of arrays, expected an array or a shape; for ragged sequences "
             "trace a function of several arrays: fnn.trace(lambda *parts: model(list(parts)), *arrays)"
         )
-    return as_numbers(x._array if isinstance(x, Tensor) else x, "trace", f"input {i}")
+    return as_value(x._array if isinstance(x, Tensor) else x, "trace", f"input {i}")
 
 
 def tensors_of(inputs: Sequence[Any]) -> tuple[list[Tensor], bool]:
@@ -93,7 +94,7 @@ def trace(function: Callable[..., Any], *inputs: Any) -> Graph:
     sizes from 1 to a thousand more. NumPy and random numbers of a forward's own that touch no Tensor are constants.
 
     Raises TraceError (a RuntimeError), with file and line, for what a graph cannot hold: a branch on values (``if
-    x.sum() > 0``), NumPy on a Tensor's data, arithmetic of integers, an assignment into a Tensor, and on shapes alone
+    x.sum() > 0``), NumPy on a Tensor's data, an assignment into a Tensor, and on shapes alone
     ops whose shapes follow values (``lengths=`` of recurrent layers). What the ops raise for shapes that do not fit is
     raised here too.
 

@@ -1,5 +1,7 @@
 """Layers: parameters and one call to fastnn.ops; the arithmetic is there."""
 
+import typing as _typing
+
 from fastnn.nn import activation as _activation
 from fastnn.nn import functional, utils
 from fastnn.nn import loss as _loss
@@ -17,7 +19,8 @@ from fastnn.nn.normalization import BatchNorm1d, BatchNorm2d
 from fastnn.nn.pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from fastnn.nn.recurrent import GRU, LSTM, RNN, GRUCell, LastStep, LSTMCell, Output, RNNCell
 from fastnn.nn.shape import Flatten, Identity
-from fastnn.tensor import Parameter
+from fastnn.torch_names import missing as _missing
+from fastnn.value import Parameter
 
 __all__ = [
     "CRF",
@@ -57,3 +60,9 @@ __all__ = [
 ]
 __all__ += _activation.__all__
 __all__ += _loss.__all__
+
+
+if not _typing.TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        raise _missing(__name__, name, __all__)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import as_float32
-from fastnn.tensor import Parameter, Tensor
+from fastnn.value import Parameter, Tensor
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module
@@ -215,7 +215,7 @@ def _as_buffer(value: Any, here: Any, name: str, kind: str) -> npt.NDArray[Any] 
     if isinstance(value, Tensor):
         if value._node is not None:
             raise TypeError(f"{kind}: {name} is a buffer, cannot be a Tensor with a graph; write value.detach()")
-        value = value.data
+        value = value.numpy()
     if isinstance(value, np.generic):  # what arithmetic on an array without axes gives
         value = np.array(value)
     if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):

@@ -1,6 +1,9 @@
+# mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
 from typing import Any
+
+from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn.arrays import pair, positive_int, single
@@ -8,7 +11,7 @@ from fastnn.nn.init import fan_in_bound, uniform
 from fastnn.nn.module import Module
 from fastnn.ops.checks import padding_sides
 from fastnn.ops.conv_transpose2d import check_output_padding
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter, Tensor
 
 
 def _check_groups(op: str, in_channels: int, out_channels: int, groups: int) -> None:
@@ -63,7 +66,7 @@ class Conv2d(Module):
         self.weight = Parameter(uniform(shape, bound))
         self.bias = Parameter(uniform((out_channels,), bound)) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
@@ -108,7 +111,7 @@ class Conv1d(Module):
         self.weight = Parameter(uniform(shape, bound))
         self.bias = Parameter(uniform((out_channels,), bound)) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
@@ -166,7 +169,7 @@ class ConvTranspose2d(Module):
         self.weight = Parameter(uniform(shape, bound))
         self.bias = Parameter(uniform((out_channels,), bound)) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.conv_transpose2d(
             x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )
@@ -214,7 +217,7 @@ class ConvTranspose1d(Module):
         self.weight = Parameter(uniform(shape, bound))
         self.bias = Parameter(uniform((out_channels,), bound)) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.conv_transpose1d(
             x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )

@@ -10,7 +10,7 @@ from fastnn.arrays import as_array, as_float32, positive_int
 from fastnn.nn.init import uniform
 from fastnn.nn.listen import note_layer
 from fastnn.nn.module import Module
-from fastnn.tensor import Parameter, Tensor
+from fastnn.value import Parameter, Tensor
 
 
 def _shape(given: Any, name: str) -> tuple[int, ...]:

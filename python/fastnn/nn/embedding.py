@@ -4,13 +4,14 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn.arrays import positive_int
 from fastnn.nn.init import normal
 from fastnn.nn.module import Module
 from fastnn.ops.embedding import row_number
-from fastnn.tensor import Parameter, Tensor
+from fastnn.value import Parameter, Tensor
 
 
 def _is_sequence(part: Any) -> bool:
@@ -44,8 +45,8 @@ class Embedding(Module):
             table[row] = 0
         self.weight = Parameter(table)
 
-    def forward(self, indices: Any) -> Any:
-        if type(indices) is list and indices and all([_is_sequence(part) for part in indices]):
+    def forward(self, indices: ArrayLike) -> Any:
+        if isinstance(indices, list) and indices and all([_is_sequence(part) for part in indices]):
             return self._of_list(indices)
         return ops.embedding(indices, self.weight, padding_idx=self.padding_idx)
 

@@ -1,5 +1,7 @@
 """The ops under torch.nn.functional's names: ``import fastnn.nn.functional as F``. See fastnn.ops for each."""
 
+import typing as _typing
+
 from fastnn.ops import (
     activation,
     conv1d,
@@ -39,6 +41,7 @@ from fastnn.ops import (
 )
 from fastnn.ops.activation import *
 from fastnn.ops.pointwise_loss import *
+from fastnn.torch_names import missing as _missing
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -63,3 +66,9 @@ __all__ = [
 ]
 __all__ += activation.__all__
 __all__ += pointwise_loss.__all__
+
+
+if not _typing.TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        raise _missing(__name__, name, __all__)

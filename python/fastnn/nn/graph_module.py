@@ -10,7 +10,7 @@ from fastnn.nn.attributes import Attributes, check_name, writable
 from fastnn.nn.listen import RECURRENT, is_listening, note_call
 from fastnn.nn.module import Module
 from fastnn.nn.seen import seen
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 _DEEPEST = 100  # dots in a name
 

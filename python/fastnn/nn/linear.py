@@ -1,12 +1,13 @@
+# mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
-from typing import Any
+from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn.arrays import positive_int
 from fastnn.nn.init import fan_in_bound, uniform, uniform_columns
 from fastnn.nn.module import Module
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter, Tensor
 
 
 class Linear(Module):
@@ -36,7 +37,7 @@ class Linear(Module):
         self.weight = Parameter(uniform_columns((self.out_features, self.in_features), bound))
         self.bias = Parameter(uniform((out_features,), bound)) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastnn.arrays import positive_int
 from fastnn.graph.summary import Summary
@@ -20,7 +21,13 @@ from fastnn.nn.summary import summary
 from fastnn.nn.tree import Array, joined, layers, once, own_buffers, own_parameters, own_state, walk
 from fastnn.tape import mode as tape
 from fastnn.tape import no_grad
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
+
+Returned = TypeVar("Returned", covariant=True)
+
+
+class _HasForward(Protocol[Returned]):
+    def forward(self, *args: Any, **kwargs: Any) -> Returned: ...
 
 
 class Module(Attributes):
@@ -35,8 +42,8 @@ class Module(Attributes):
     ``batch_axis``, in the class or an instance, says on which axis samples lie in what the module is called with: 0,
     or 1 for recurrent layers without ``batch_first``.
 
-    A ``forward`` of yours gets Tensors where the caller gives arrays (read-only views, floats as float32, integers and
-    bool as they are), so methods mean what they mean in torch: ``x.transpose(0, 1)``, ``x.max(1)``.
+    A ``forward`` of yours gets Tensors where the caller gives arrays (read-only, floats as float32, integers as
+    int64, bool as it is), so methods mean what they mean in torch: ``x.transpose(0, 1)``, ``x.max(1)``.
 
     A method that a Module inside overrides is asked: train, requires_grad_, zero_grad, parameters, named_parameters,
     state_dict, load_state_dict.
@@ -71,12 +78,17 @@ class Module(Attributes):
                 )
         cls._sees_tensors = getattr(cls.forward, "__module__", "").partition(".")[0] != "fastnn"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._sees_tensors:
-            args, kwargs = seen(type(self).__name__, args, kwargs)
-        if tape.recorder is not None:
-            return tape.recorder.visit(self, args, kwargs)
-        return self.forward(*args, **kwargs)
+    if TYPE_CHECKING:
+        # Gives what forward says that it returns, of any arguments: a forward(self, x: Tensor) is given arrays too.
+        def __call__(self: _HasForward[Returned], *args: Any, **kwargs: Any) -> Returned: ...
+    else:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            if self._sees_tensors:
+                args, kwargs = seen(type(self).__name__, args, kwargs)
+            if tape.recorder is not None:
+                return tape.recorder.visit(self, args, kwargs)
+            return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; to be written by each class."""
@@ -203,7 +215,7 @@ class Module(Attributes):
 
     # Use
 
-    def predict(self, x: Any, batch_size: int | None = None, batch_axis: int | None = None) -> Any:
+    def predict(self, x: ArrayLike, batch_size: int | None = None, batch_axis: int | None = None) -> Any:
         """The outputs for ``x`` as plain arrays: in eval mode, nothing recorded, in batches.
 
         Args:

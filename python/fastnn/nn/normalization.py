@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn.arrays import positive_int
@@ -13,7 +14,7 @@ from fastnn.nn.attributes import writable
 from fastnn.nn.init import filled
 from fastnn.nn.module import Module
 from fastnn.tape import mode
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 
 class _BatchNorm(Module):
@@ -38,7 +39,7 @@ class _BatchNorm(Module):
         self.running_var = filled((num_features,), 1) if track_running_stats else None
         self.num_batches_tracked = np.zeros((), np.int64) if track_running_stats else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         return self._normalized(x, relu=False)
 
     def _normalized(self, x: Any, relu: bool) -> Any:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from fastnn import ops
 from fastnn.arrays import pair, positive_int, single
 from fastnn.nn.module import Module
@@ -41,7 +43,7 @@ class MaxPool2d(Module):
         self.ceil_mode = ceil_mode
         _check_padding("MaxPool2d", self.kernel_size, self.padding)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         return ops.maxpool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
     def extra_repr(self) -> str:
@@ -70,7 +72,7 @@ class MaxPool1d(Module):
         self.ceil_mode = ceil_mode
         _check_padding("MaxPool1d", self.kernel_size, self.padding)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         return ops.maxpool1d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
     def extra_repr(self) -> str:
@@ -115,7 +117,7 @@ class AvgPool2d(Module):
         )
         _check_padding("AvgPool2d", self.kernel_size, self.padding)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         return ops.avgpool2d(
             x,
             self.kernel_size,
@@ -156,7 +158,7 @@ class AvgPool1d(Module):
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         _check_padding("AvgPool1d", self.kernel_size, self.padding)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         return ops.avgpool1d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
     def extra_repr(self) -> str:
@@ -181,7 +183,7 @@ class AdaptiveAvgPool2d(Module):
     def __init__(self, output_size: Any) -> None:
         self.output_size = output_sizes(output_size, "AdaptiveAvgPool2d")
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         return ops.adaptive_avgpool2d(x, self.output_size)
 
     def extra_repr(self) -> str:
@@ -200,7 +202,7 @@ class AdaptiveAvgPool1d(Module):
     def __init__(self, output_size: Any) -> None:
         self.output_size = single(output_size, "AdaptiveAvgPool1d", "output_size", minimum=0)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Any:
         return ops.adaptive_avgpool1d(x, self.output_size)
 
     def extra_repr(self) -> str:

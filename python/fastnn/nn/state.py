@@ -10,7 +10,7 @@ import numpy as np
 from fastnn.arrays import as_float32, columns_first, copied
 from fastnn.nn.attributes import writable
 from fastnn.nn.tree import Array, Entry, by_holder, entries, walk
-from fastnn.tensor import Parameter, Tensor
+from fastnn.value import Parameter, Tensor
 from fastnn.writes import note_write
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.nn.attributes import CHILDREN, Attributes, check_collections
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 if TYPE_CHECKING:
     from fastnn.nn.module import Module

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 
 def clip_grad_norm_(parameters: Any, max_norm: float) -> float:
@@ -28,7 +28,7 @@ def clip_grad_norm_(parameters: Any, max_norm: float) -> float:
     >>> fnn.nn.utils.clip_grad_norm_([w], 1.0)
     5.0
     >>> w.grad
-    array([0.6, 0.8], dtype=float32)
+    Tensor([0.6, 0.8])
     """
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm_: max_norm is {max_norm}, expected at least 0")

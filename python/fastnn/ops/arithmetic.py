@@ -1,5 +1,6 @@
-"""Arithmetic of two operands, arrays or numbers that broadcast together as NumPy's do. Always float32 (but for where,
-which moves elements)."""
+"""Arithmetic of two operands, arrays or numbers that broadcast together as NumPy's do. Of one dtype, as torch promotes
+them: integer Tensors stay int64, where overflow wraps around, and what meets a float is float32. Arrays alone are
+float32, of integers too."""
 
 from __future__ import annotations
 
@@ -11,11 +12,13 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_numbers
-from fastnn.ops.broadcast import operand, pointwise, pointwise_backward, sum_to
-from fastnn.ops.checks import broadcast
+from fastnn.ops.broadcast import no_bool, operand, operands, pointwise, pointwise_backward, sum_to
+from fastnn.ops.checks import broadcast, kept
 from fastnn.ops.join import numbers
 from fastnn.ops.op import Normal, op
 from fastnn.tape import Backward
+
+_FLOAT32 = np.dtype(np.float32)
 
 Need = Sequence[bool]
 Result = tuple[FloatArray, Backward]
@@ -36,16 +39,18 @@ def _add_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     return _binary("+", np.add, x, y), backward
 
 
-@op(shape=partial(broadcast, "add"), run=_add_run, unread=("x", "y"))
+@op(shape=partial(broadcast, "add"), run=_add_run, outputs=kept, unread=("x", "y"), floats=2)
 def add(x: Any, y: Any) -> Normal:
     """x + y, shapes broadcast as in NumPy. Raises ValueError when they do not, TypeError unless both are real numbers.
+
+    float32; of Tensors of integers int64, of bool bool (or). Arrays of integers, with no Tensor, are float32.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.add(np.ones((2, 1)), [1, 2])
     array([[2., 3.],
            [2., 3.]], dtype=float32)
     """
-    return (operand(x, "add", "x"), operand(y, "add", "y")), {}
+    return operands(x, y, "add"), {}
 
 
 def _sub_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
@@ -57,15 +62,18 @@ def _sub_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     return _binary("-", np.subtract, x, y), backward
 
 
-@op(shape=partial(broadcast, "sub"), run=_sub_run, unread=("x", "y"))
+@op(shape=partial(broadcast, "sub"), run=_sub_run, outputs=kept, unread=("x", "y"), floats=2)
 def sub(x: Any, y: Any) -> Normal:
-    """x - y, as add.
+    """x - y, as add; not of bool, TypeError.
 
     >>> import fastnn as fnn
     >>> fnn.ops.sub(2, [1.0, 2.0])
     array([1., 0.], dtype=float32)
     """
-    return (operand(x, "sub", "x"), operand(y, "sub", "y")), {}
+    both = operands(x, y, "sub")
+    if both[0].dtype is not _FLOAT32 and both[0].dtype.kind != "f":
+        no_bool("sub", "~mask, or x ^ y", *[np.asarray(part) for part in (x, y)])
+    return both, {}
 
 
 def _mul_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
@@ -80,7 +88,7 @@ def _mul_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
     return _binary("*", np.multiply, x, y), backward
 
 
-@op(shape=partial(broadcast, "mul"), run=_mul_run)
+@op(shape=partial(broadcast, "mul"), run=_mul_run, outputs=kept, floats=2)
 def mul(x: Any, y: Any) -> Normal:
     """x * y, element by element, as add.
 
@@ -88,7 +96,7 @@ def mul(x: Any, y: Any) -> Normal:
     >>> fnn.ops.mul([1.0, 2.0], 3)
     array([3., 6.], dtype=float32)
     """
-    return (operand(x, "mul", "x"), operand(y, "mul", "y")), {}
+    return operands(x, y, "mul"), {}
 
 
 def _div_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
@@ -106,7 +114,7 @@ def _div_run(x: FloatArray, y: FloatArray, *, need: Need) -> Result:
 
 @op(shape=partial(broadcast, "div"), run=_div_run)
 def div(x: Any, y: Any) -> Normal:
-    """x / y, element by element, as add; x / 0 is inf or nan, as IEEE 754 has it, without a warning.
+    """x / y, element by element, always float32; x / 0 is inf or nan, as IEEE 754 has it, without a warning.
 
     >>> import fastnn as fnn
     >>> fnn.ops.div(1, [2.0, 0.0])
@@ -116,6 +124,8 @@ def div(x: Any, y: Any) -> Normal:
 
 
 def _pow_run(x: FloatArray, p: FloatArray, *, need: Need) -> Result:
+    if p.dtype is not _FLOAT32 and p.dtype.kind == "i" and (p < 0).any():
+        raise ValueError("pow: integers to negative powers are no integers; write x.float() ** y")
     z = _binary("*", np.multiply, x, x) if p.ndim == 0 and p == 2 else pointwise(np.power, x, p)
     kept_z = z if need[1] else None
 
@@ -131,9 +141,10 @@ def _pow_run(x: FloatArray, p: FloatArray, *, need: Need) -> Result:
     return z, backward
 
 
-@op(shape=partial(broadcast, "pow"), run=_pow_run)
+@op(shape=partial(broadcast, "pow"), run=_pow_run, outputs=kept, floats=2)
 def pow(x: Any, exponent: Any) -> Normal:
-    """x ** exponent, element by element, as add; a negative x with a fractional exponent gives nan.
+    """x ** exponent, element by element, as add; a negative x with a fractional exponent gives nan. Raises ValueError
+    for integers to negative integers.
 
     The gradient of the exponent is x ** exponent * log(x), and 0 where x is 0 and the exponent is not negative.
 
@@ -141,7 +152,10 @@ def pow(x: Any, exponent: Any) -> Normal:
     >>> fnn.ops.pow([1.0, 2.0, 3.0], 2)
     array([1., 4., 9.], dtype=float32)
     """
-    return (operand(x, "pow", "x"), operand(exponent, "pow", "exponent")), {}
+    both = operands(x, exponent, "pow", ("x", "exponent"))
+    if both[0].dtype is not _FLOAT32:
+        no_bool("pow", "x & y", both[0])
+    return both, {}
 
 
 def _choose(ufunc: np.ufunc) -> Callable[..., Result]:
@@ -161,7 +175,7 @@ def _choose(ufunc: np.ufunc) -> Callable[..., Result]:
     return run
 
 
-@op(shape=partial(broadcast, "maximum"), run=_choose(np.maximum))
+@op(shape=partial(broadcast, "maximum"), run=_choose(np.maximum), outputs=kept, floats=2)
 def maximum(x: Any, y: Any) -> Normal:
     """The larger of x and y, element by element, as add; nan where either is. Equal elements share the gradient.
 
@@ -169,10 +183,10 @@ def maximum(x: Any, y: Any) -> Normal:
     >>> fnn.ops.maximum([-1.0, 2.0], 0)
     array([0., 2.], dtype=float32)
     """
-    return (operand(x, "maximum", "x"), operand(y, "maximum", "y")), {}
+    return operands(x, y, "maximum"), {}
 
 
-@op(shape=partial(broadcast, "minimum"), run=_choose(np.minimum))
+@op(shape=partial(broadcast, "minimum"), run=_choose(np.minimum), outputs=kept, floats=2)
 def minimum(x: Any, y: Any) -> Normal:
     """The smaller of x and y, element by element, as add; nan where either is. Equal elements share the gradient.
 
@@ -180,7 +194,7 @@ def minimum(x: Any, y: Any) -> Normal:
     >>> fnn.ops.minimum([-1.0, 2.0], 0)
     array([-1.,  0.], dtype=float32)
     """
-    return (operand(x, "minimum", "x"), operand(y, "minimum", "y")), {}
+    return operands(x, y, "minimum"), {}
 
 
 def _where_run(holds: Any, x: FloatArray, y: FloatArray, *, need: Need) -> Result:

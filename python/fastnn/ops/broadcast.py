@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, is_channels_last
+from fastnn.arrays import FloatArray, as_float32, as_value, is_channels_last
+from fastnn.dtypes import promoted
 
 _FLOAT32 = np.dtype(np.float32)
 _MAX = float(np.finfo(np.float32).max)
@@ -28,6 +29,39 @@ def operand(x: Any, op: str, name: str) -> FloatArray:
     return as_float32(x, op, name)
 
 
+def operands(x: Any, y: Any, op: str, names: tuple[str, str] = ("x", "y")) -> tuple[Any, Any]:
+    """Both of one dtype, as torch promotes them: float32 where one is of floats, else int64, or bool where both are."""
+    if type(x) is np.ndarray and x.dtype is _FLOAT32 and x.flags.aligned:
+        return x, operand(y, op, names[1])
+    if type(y) is np.ndarray and y.dtype is _FLOAT32 and y.flags.aligned:
+        return operand(x, op, names[0]), y
+    first, second = _dtype(x, op, names[0]), _dtype(y, op, names[1])
+    dtype = promoted(first, second)
+    if dtype.kind == "f":
+        return operand(x, op, names[0]), operand(y, op, names[1])
+    return whole(x, dtype, op, names[0]), whole(y, dtype, op, names[1])
+
+
+def _dtype(x: Any, op: str, name: str) -> np.dtype[Any]:
+    """Of the Tensor that ``x`` would be; numbers of Python are not made arrays, which may not hold them."""
+    if isinstance(x, (bool, int)):
+        return np.dtype(bool if isinstance(x, bool) else np.int64)
+    return as_value(x, op, name).dtype
+
+
+def whole(x: Any, dtype: np.dtype[Any], op: str, name: str) -> npt.NDArray[Any]:
+    """Integers or bool as an array of that dtype, int64 or bool."""
+    if isinstance(x, int) and not -(2**63) <= x < 2**63:
+        raise OverflowError(f"{op}: {name} is {x}, which int64 cannot hold")
+    return np.asarray(as_value(x, op, name), dtype)
+
+
+def no_bool(op: str, hint: str, *operands: Any) -> None:
+    """Raises TypeError for bool, of which torch has no such function either."""
+    if any([x.dtype.kind == "b" for x in operands]):
+        raise TypeError(f"{op}: not supported for bool; write {hint}")
+
+
 def new(shape: tuple[int, ...], channels_last: bool = False) -> FloatArray:
     """An array with undefined contents; large ones in a block of the cache, where no page has to be mapped again."""
     if channels_last:
@@ -40,7 +74,7 @@ def _large(ufunc: np.ufunc, operands: tuple[FloatArray, ...]) -> FloatArray:
     full = [x for x in operands if x.shape == shape]
     dense = all(x.flags.c_contiguous for x in full)
     last = not dense and len(shape) == 4 and any(is_channels_last(x) for x in full)
-    if full and not dense and not last:
+    if (full and not dense and not last) or operands[0].dtype.kind != "f":
         return np.asarray(ufunc(*operands))  # some other order, which NumPy keeps
     return np.asarray(ufunc(*operands, out=new(shape, last)))
 

@@ -99,7 +99,7 @@ def _run(
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
         dy, dx, dw = channels_last(dy), None, None
         if signs is not None:
-            dy = _core.activation_backward("relu", signs, laid_out(dy, layout_of(signs)), 0.0)
+            dy = _core.activation_backward("relu", signs, laid_out(dy, layout_of(signs)))
         if kept_w is not None:
             dx = _core.conv2d_backward_input(dy, kept_w, x_shape, stride, padding, dilation, groups, dx_way)
         if kept_x is not None:

@@ -17,15 +17,16 @@ P = ParamSpec("P")
 ELEMENTWISE: list[str] = []  # names of these ops, for the tables of graph/
 
 
-def elementwise(run: Run | None = None) -> Callable[[Callable[P, Normal]], Op[P]]:
+def elementwise(run: Run | None = None, **rest: Any) -> Callable[[Callable[P, Normal]], Op[P]]:
     """``@elementwise()`` over a normalise makes an Op that the kernel of its name computes, a row of
-    cpp/kernels/elementwise/activation.cpp, which is given the attributes in their order. ``run``: another way."""
+    cpp/kernels/elementwise/activation.cpp, which is given the attributes in their order. ``run``: another way.
+    ``rest``: other options of ``op``."""
 
     def make(normalise: Callable[P, Normal]) -> Op[P]:
         name = normalise.__name__
         ELEMENTWISE.append(name)
         options = list(inspect.signature(normalise).parameters)[1:]
-        return op(shape=same, run=by_kernel(name, options) if run is None else run)(normalise)
+        return op(shape=same, run=by_kernel(name, options) if run is None else run, **rest)(normalise)
 
     return make
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from fastnn.arrays import FloatArray, as_indices, as_numbers
 from fastnn.ops.checks import integer, kept, one_axis
-from fastnn.ops.op import Normal, Op, Shape, look, op
+from fastnn.ops.op import Normal, Op, Shape, op
 from fastnn.ops.reduction import NOT_GIVEN, Axis, axis_and_keep, reduced, rows_of
-from fastnn.tape import Backward
-from fastnn.tensor import Tensor
+from fastnn.tape import Backward, mode
+from fastnn.value import Tensor, wrapped
 
 Need = Sequence[bool]
 IntArray = npt.NDArray[np.int64]
@@ -24,7 +24,7 @@ class Extremes(NamedTuple):
     """What max and min give along a dim: the values, with a gradient, and where they lie, int64."""
 
     values: Any
-    indices: IntArray
+    indices: Any
 
 
 def _shape(name: str, x: Shape, *, axis: Axis, keepdims: bool) -> Shape:
@@ -111,7 +111,11 @@ def _extremes(name: str, over: Op[Any], at: Op[Any], x: Any, dim: Any, keepdim: 
     if not isinstance(x, Tensor):
         x = as_numbers(x, name, "x")
     one_axis(dim, x.ndim, name, "dim")
-    where = (argmax if name == "max" else argmin)(x, dim, keep)
+    place = argmax if name == "max" else argmin
+    if isinstance(x, Tensor) and mode.recorder is None:  # the short way
+        places = place(x._array, dim, keep)
+        return Extremes(at(x, places, dim, keep), wrapped(places))
+    where = place(x, dim, keep)
     return Extremes(at(x, where, dim, keep), where)
 
 
@@ -163,7 +167,7 @@ def _place(name: str, x: Any, dim: Any, keepdim: bool, axis: Any, keepdims: bool
     return (as_numbers(x, name, "x"),), attributes
 
 
-@look(shape=partial(_place_shape, "argmax"), run=_place_run(np.ndarray.argmax), outputs="int64")
+@op(shape=partial(_place_shape, "argmax"), run=_place_run(np.ndarray.argmax), outputs="int64")
 def argmax(
     x: Any, dim: int | None = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False
 ) -> Normal:
@@ -176,7 +180,7 @@ def argmax(
     return _place("argmax", x, dim, keepdim, axis, keepdims)
 
 
-@look(shape=partial(_place_shape, "argmin"), run=_place_run(np.ndarray.argmin), outputs="int64")
+@op(shape=partial(_place_shape, "argmin"), run=_place_run(np.ndarray.argmin), outputs="int64")
 def argmin(
     x: Any, dim: int | None = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False
 ) -> Normal:

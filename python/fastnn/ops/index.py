@@ -15,7 +15,7 @@ from fastnn.arrays import FloatArray, as_array, as_numbers
 from fastnn.ops.checks import broadcast, kept
 from fastnn.ops.op import DependsOnValues, Normal, Shape, op
 from fastnn.tape import Backward
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 Array = npt.NDArray[Any]
 # A part of a key, as plain data: an int, a bool, None, "...", (start, stop, step) of a slice, or "array" or, of bool,

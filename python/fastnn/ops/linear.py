@@ -32,7 +32,7 @@ def _run(
     if relu:
 
         def backward_relu(dy: FloatArray) -> tuple[FloatArray | None, ...]:
-            dy = _core.activation_backward("relu", y, np.ascontiguousarray(dy), 0.0)
+            dy = _core.activation_backward("relu", y, np.ascontiguousarray(dy))
             return _core.linear_backward(x, weight, dy, want_x, want_weight, want_bias)
 
         return y, backward_relu

@@ -8,15 +8,26 @@ from typing import Any
 import numpy as np
 
 from fastnn.ops.activation import tanh
-from fastnn.ops.arithmetic import div, maximum, minimum, mul, pow, where
+from fastnn.ops.arithmetic import add, div, maximum, minimum, mul, pow, sub, where
 from fastnn.ops.arrange import flip
+from fastnn.ops.compare import eq, ge, gt, le, lt, ne
+from fastnn.ops.division import floor_divide, remainder
 from fastnn.ops.extreme import max, min
 from fastnn.ops.join import concatenate, stack
+from fastnn.ops.logic import (
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+)
 from fastnn.ops.matmul import matmul
 from fastnn.ops.pointwise import abs, clamp, exp, log, neg, sqrt
 from fastnn.ops.reduction import mean, std, sum, var
 from fastnn.ops.shape import broadcast_to, permute, reshape, squeeze, transpose, unsqueeze
-from fastnn.tensor import Tensor
 
 Function = Callable[..., Any]
 
@@ -60,33 +71,40 @@ def _joined(op: Function) -> Function:
     return call
 
 
-def _operator(name: str) -> Function:
-    """The operator of the Tensor, which is one of the two."""
-
-    def call(x: Any, y: Any) -> Any:
-        return getattr(x, f"__{name}__")(y) if isinstance(x, Tensor) else getattr(y, f"__r{name}__")(x)
-
-    return call
-
-
 UFUNCS: dict[np.ufunc, Function] = {
     np.absolute: abs,
-    np.add: _operator("add"),
+    np.add: add,
+    np.bitwise_and: bitwise_and,
+    np.bitwise_or: bitwise_or,
+    np.bitwise_xor: bitwise_xor,
     np.divide: div,
+    np.equal: eq,
     np.exp: exp,
     np.fabs: abs,
+    np.floor_divide: floor_divide,
+    np.greater: gt,
+    np.greater_equal: ge,
+    np.invert: bitwise_not,
+    np.less: lt,
+    np.less_equal: le,
     np.log: log,
+    np.logical_and: logical_and,
+    np.logical_not: logical_not,
+    np.logical_or: logical_or,
+    np.logical_xor: logical_xor,
     np.matmul: matmul,
     np.maximum: maximum,
     np.minimum: minimum,
-    np.multiply: _operator("mul"),
+    np.multiply: mul,
     np.negative: neg,
+    np.not_equal: ne,
     np.positive: lambda x: x,
     np.power: pow,
     np.reciprocal: lambda x: div(1, x),
+    np.remainder: remainder,
     np.sqrt: sqrt,
     np.square: lambda x: mul(x, x),
-    np.subtract: _operator("sub"),
+    np.subtract: sub,
     np.tanh: tanh,
 }
 

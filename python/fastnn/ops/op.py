@@ -10,18 +10,18 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import threading
 import types
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, ParamSpec, Protocol
+from typing import Any, Generic, ParamSpec
 
 import numpy as np
 import numpy.typing as npt
 
 from fastnn import writes
-from fastnn.arrays import as_array
+from fastnn.arrays import as_array, as_float
+from fastnn.ops.recording import recorded
 from fastnn.tape import Backward, Edge, Node, mode
-from fastnn.tensor import Tensor, computed
+from fastnn.value import Tensor, computed
 
 P = ParamSpec("P")
 Shape = tuple[int, ...]
@@ -31,6 +31,7 @@ Normal = tuple[Arrays, Attributes]
 Run = Callable[..., tuple[Any, Any]]  # (y, backward)
 
 REFUSALS = (IndexError, OverflowError, TypeError, ValueError)
+_FLOAT32 = np.dtype(np.float32)
 _NO_MEMORY = frozenset((bool, float, int, list, str, tuple, type(None)))
 
 OPS: dict[str, Op[Any]] = {}  # every op of the package, by name
@@ -38,47 +39,6 @@ OPS: dict[str, Op[Any]] = {}  # every op of the package, by name
 
 class DependsOnValues(ValueError):  # noqa: N818  (says what is so, not what went wrong)
     """Raised by ``shape`` where only the values in an array tell the shape of the result."""
-
-
-class Recorder(Protocol):
-    """Whom ``recording`` hands every call of an op and of a Module to."""
-
-    def call(self, op: Op[Any], given: Arrays, arrays: Arrays, attributes: Attributes) -> Any:
-        """A call: its array arguments as they were given (Tensors, arrays, lists, numbers, None), the same as
-        normalised, and its attributes. What it returns the caller gets."""
-
-    def visit(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A call of a Module; returns what its forward returns."""
-
-    def replay(self, graph: Any, found: dict[int, Any]) -> None:
-        """A graph is called; ``found`` has its inputs and what it holds, by number, and gets all else."""
-
-    def same(self, new: Tensor, old: Tensor) -> None:
-        """``new`` shows what ``old`` shows."""
-
-    def leave(self, what: str) -> None:
-        """Values of a Tensor are about to be seen, or written, other than by an op: by ``what``."""
-
-
-_recorded: set[int] = set()  # threads with a recorder; while there are none, a call looks no further
-
-
-class recording:  # noqa: N801  (reads as a statement)
-    """``with recording(recorder): ...``: this thread's calls of ops are handed to ``recorder``; None for nobody."""
-
-    def __init__(self, recorder: Recorder | None) -> None:
-        self._recorder = recorder
-
-    def __enter__(self) -> None:
-        self._before = mode.recorder
-        self._set(self._recorder)
-
-    def __exit__(self, *exc: object) -> None:
-        self._set(self._before)
-
-    def _set(self, recorder: Recorder | None) -> None:
-        mode.recorder = recorder
-        (_recorded.discard if recorder is None else _recorded.add)(threading.get_ident())
 
 
 class Op(Generic[P]):
@@ -100,6 +60,7 @@ class Op(Generic[P]):
         outputs: the dtype of the results, or a tuple of one dtype each, or a function of the arrays' dtypes (None for
             None) that gives it. Default "float32".
         unread: names of arguments that no gradient reads, so that arrays given for them need not be watched.
+        floats: so many arguments are float32 where there is no Tensor: integers that stay so are those of Tensors.
     """
 
     def __init__(
@@ -110,10 +71,12 @@ class Op(Generic[P]):
         run: Run,
         outputs: str | tuple[str, ...] | Callable[..., Any] = "float32",
         unread: Sequence[str] = (),
+        floats: int = 0,
     ) -> None:
         functools.update_wrapper(self, normalise)
         self.name = normalise.__name__.lstrip("_")
-        self.normalise, self.shape, self.run, self._outputs = normalise, shape, run, outputs
+        self.normalise, self.shape, self.run = normalise, shape, run
+        self._outputs, self._floats = outputs, floats
         every = list(inspect.signature(normalise).parameters.values())
         self._parameters = [p for p in every if p.kind is p.POSITIONAL_OR_KEYWORD]
         self.arguments = [p.name for p in self._parameters]  # arrays first
@@ -134,13 +97,18 @@ class Op(Generic[P]):
 
     def __call__(self, *args: P.args, **options: P.kwargs) -> Any:
         given: Any = args if not options or self._names.isdisjoint(options) else self._placed(args, options)
-        if _recorded and mode.recorder is not None:
+        if recorded and mode.recorder is not None:
             return self._handed_on(list(given), options)
         for value in given:
             if isinstance(value, Tensor):
                 break
         else:
-            arrays, attributes = self.normalise(*given, **options)
+            try:
+                arrays, attributes = self.normalise(*given, **options)
+            except (OverflowError, TypeError):
+                arrays, attributes = self._in_floats(given, options)
+            if self._floats and arrays[0].dtype is not _FLOAT32:
+                arrays, attributes = self._in_floats(given, options)
             return self.compute(arrays, [False] * len(arrays), attributes)[0]
         given, need, taped = list(given), [False] * len(given), mode.recording
         edges: list[Edge | None] | None = None
@@ -150,7 +118,7 @@ class Op(Generic[P]):
                 given[i] = value._array
                 if not taped:
                     continue
-                if value.requires_grad:
+                if value._requires_grad:
                     need[i] = True
                     if edges is None:
                         edges = [None] * len(given)
@@ -213,7 +181,7 @@ class Op(Generic[P]):
         """The same op without its normalise."""
         bare = object.__new__(type(self))
         bare.__dict__.update(self.__dict__, normalise=lambda *arrays, **attributes: (arrays, attributes))
-        bare._names = frozenset()
+        bare._names, bare._floats = frozenset(), 0
         return bare
 
     def dtypes(self, arrays: Arrays, count: int) -> list[np.dtype[Any]]:
@@ -235,9 +203,22 @@ class Op(Generic[P]):
             placed.append(options.pop(p.name, p.default))
         return placed
 
+    def _in_floats(self, given: Sequence[Any], options: dict[str, Any]) -> Normal:
+        """``normalise`` of a call without Tensors that it took for one of integers, or refused."""
+        if not self._floats:
+            raise  # what it raised
+        return self.normalise(*self._as_floats(given), **options)
+
+    def _as_floats(self, given: Sequence[Any]) -> list[Any]:
+        """The arguments of a call without Tensors."""
+        names = zip(given[: self._floats], self.arguments, strict=False)
+        return [as_float(value, self.name, name) for value, name in names] + [*given[self._floats :]]
+
     def _handed_on(self, given: list[Any], options: dict[str, Any]) -> Any:
         """The call, handed to the recorder."""
         plain: Any = [value._array if isinstance(value, Tensor) else value for value in given]
+        if self._floats and not any([isinstance(value, Tensor) for value in given]):
+            plain = self._as_floats(plain)
         arrays, attributes = self.normalise(*plain, **options)
         if any([isinstance(value, Tensor) for value in given[len(arrays) :]]):
             mode.recorder.leave(f"{self.name}, which takes a number from a Tensor,")
@@ -256,11 +237,11 @@ class Op(Generic[P]):
 
 
 class Look(Op[P]):
-    """An op whose answer has no gradient in any case: it gives arrays, for Tensors as well."""
+    """An op whose answer is for the caller and not for other ops, such as a decoder's: arrays, for Tensors as well."""
 
     def __call__(self, *args: P.args, **options: P.kwargs) -> Any:
         given: Any = args if not options or self._names.isdisjoint(options) else self._placed(args, options)
-        if _recorded and mode.recorder is not None:
+        if recorded and mode.recorder is not None:
             return self._handed_on(list(given), options)
         for value in given:
             if isinstance(value, Tensor):

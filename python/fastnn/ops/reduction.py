@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32
+from fastnn.arrays import FloatArray, as_float32, as_value
+from fastnn.dtypes import float32
 from fastnn.ops.broadcast import BLOCK, row_sums
 from fastnn.ops.checks import integer, one_axis
 from fastnn.ops.op import Attributes, Normal, Shape, op
@@ -19,7 +20,7 @@ from fastnn.tape import Backward
 
 Axis = int | tuple[int, ...] | None
 Need = Sequence[bool]
-Result = tuple[FloatArray, Backward]
+Result = tuple[FloatArray, Backward | None]
 
 
 def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
@@ -96,13 +97,20 @@ def reduced(name: str, x: Shape, *, axis: Axis, keepdims: bool, **others: Any) -
 
 def _sum_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Result:
     r = rows_of(x.shape, axis, keepdims, "sum")
+    if x.dtype is not float32 and x.dtype.kind != "f":
+        return np.add.reduce(x, axis=r.axes, dtype=np.int64, keepdims=True).reshape(r.y_shape), None
     y = _core.row_means(r.rows(x), 1.0)
     return y.reshape(r.y_shape), lambda dy: (r.spread(dy),)
 
 
-@op(shape=partial(reduced, "sum"), run=_sum_run)
+def _summed(x: np.dtype[Any]) -> np.dtype[Any]:
+    return float32 if x.kind == "f" else np.dtype(np.int64)
+
+
+@op(shape=partial(reduced, "sum"), run=_sum_run, outputs=_summed, floats=1)
 def sum(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Normal:
-    """Sum over ``dim``, or ``axis`` (an int, several, or None for all), added in float64.
+    """Sum over ``dim``, or ``axis`` (an int, several, or None for all), added in float64; of Tensors of integers
+    or bool int64.
 
     keepdim, or keepdims, leaves the summed axes with size 1. Default False. Raises ValueError when x has no such axis.
 
@@ -110,7 +118,7 @@ def sum(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN
     >>> fnn.ops.sum(np.ones((2, 3)), axis=1)
     array([3., 3.], dtype=float32)
     """
-    return (as_float32(x, "sum", "x"),), axis_and_keep("sum", dim, keepdim, axis, keepdims)
+    return (as_value(x, "sum", "x"),), axis_and_keep("sum", dim, keepdim, axis, keepdims)
 
 
 def _mean_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Result:
@@ -120,15 +128,18 @@ def _mean_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Resul
     return y.reshape(r.y_shape), lambda dy: (r.spread(dy / length),)
 
 
-@op(shape=partial(reduced, "mean"), run=_mean_run)
+@op(shape=partial(reduced, "mean"), run=_mean_run, floats=1)
 def mean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN, keepdims: bool = False) -> Normal:
-    """Mean over ``dim``, or ``axis``, as sum; nan over no elements.
+    """Mean over ``dim``, or ``axis``, as sum; nan over no elements. Raises TypeError for Tensors of integers and bool.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.mean(np.arange(6.0).reshape(2, 3), axis=1)
     array([1., 4.], dtype=float32)
     """
-    return (as_float32(x, "mean", "x"),), axis_and_keep("mean", dim, keepdim, axis, keepdims)
+    x = as_value(x, "mean", "x")
+    if x.dtype is not float32 and x.dtype.kind != "f":
+        raise TypeError(f"mean: x has dtype {x.dtype}, in which a mean has no place; write x.float().mean()")
+    return (x,), axis_and_keep("mean", dim, keepdim, axis, keepdims)
 
 
 def _spread_run(name: str, root: bool) -> Callable[..., Result]:

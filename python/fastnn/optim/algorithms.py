@@ -30,7 +30,7 @@ class SGD(Optimizer):
     >>> (w * w).sum().backward()
     >>> opt.step()
     >>> w.data
-    array([0., 0.], dtype=float32)
+    Tensor([0., 0.])
     """
 
     _rule = "sgd"
@@ -85,7 +85,7 @@ class Adam(Optimizer):
     >>> (w * w).sum().backward()
     >>> opt.step()
     >>> w.data
-    array([ 0.5, -1.5], dtype=float32)
+    Tensor([ 0.5, -1.5])
     """
 
     _rule = "adam"
@@ -134,7 +134,7 @@ class AdamW(Adam):
     >>> (w * w).sum().backward()
     >>> opt.step()
     >>> w.data
-    array([ 0.45, -1.4 ], dtype=float32)
+    Tensor([ 0.45, -1.4 ])
     """
 
     _decoupled = True

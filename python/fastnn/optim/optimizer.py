@@ -17,7 +17,7 @@ import numpy as np
 from fastnn import _core
 from fastnn.arrays import FloatArray
 from fastnn.optim import state as optimizer_state
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 from fastnn.writes import note_write, span
 
 _ALIGN = 16  # floats in a cache line of 64 bytes

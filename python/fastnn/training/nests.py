@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 
 def mapped(value: Any, function: Callable[[Any], Any]) -> Any:

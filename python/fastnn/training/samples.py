@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn.arrays import as_array, positive_int, refuse
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 Array = npt.NDArray[Any]
 Part = Array | list[Array]  # samples along an axis, or ragged sequences (T_n, ...)

@@ -13,11 +13,11 @@ from fastnn.losses import Loss
 from fastnn.metrics import of_all
 from fastnn.nn.module import Module
 from fastnn.nn.normalization import _BatchNorm
-from fastnn.tensor import Tensor
 from fastnn.training.batch_axis import quietly, stand_in
 from fastnn.training.means import Means, joined
 from fastnn.training.nests import described
 from fastnn.training.samples import Samples, taken
+from fastnn.value import Tensor
 
 
 def number(loss: Any, op: str, tensor: bool = False) -> float:

@@ -16,7 +16,7 @@ from fastnn.nn.recurrent.streaming import Stream, prepare, prepare_op
 from fastnn.ops.checks import check_probability
 from fastnn.ops.recurrent import WEIGHTS
 from fastnn.ragged import as_lengths
-from fastnn.tensor import Parameter, Tensor
+from fastnn.value import Parameter, Tensor
 
 _ONE_WAY = (None,) * len(WEIGHTS)
 

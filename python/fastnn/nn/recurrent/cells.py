@@ -9,7 +9,7 @@ from fastnn.nn.listen import note_cell
 from fastnn.nn.module import Module
 from fastnn.nn.recurrent.inputs import one_state, pair_of_states
 from fastnn.ops.rnn import check_nonlinearity
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 
 class Cell(Module):

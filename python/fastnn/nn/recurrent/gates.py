@@ -14,7 +14,7 @@ from fastnn.nn.recurrent.cells import GRUCell, LSTMCell, RNNCell
 from fastnn.nn.recurrent.gru import GRU
 from fastnn.nn.recurrent.lstm import LSTM
 from fastnn.nn.recurrent.rnn import RNN
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 Array = npt.NDArray[np.float64]
 Traces = dict[str, Array]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastnn.arrays import as_float32
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 
 def floats(x: Any, op: str, name: str) -> Any:

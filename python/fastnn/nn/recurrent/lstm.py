@@ -12,7 +12,7 @@ from fastnn.nn.recurrent.options import changed, check_clip, check_pair, lstm_op
 from fastnn.ops.checks import check_probability
 from fastnn.ops.lstm_variant import EXTRAS
 from fastnn.ops.recurrent import WEIGHTS
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 
 class LSTM(Recurrent):

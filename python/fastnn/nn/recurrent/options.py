@@ -6,7 +6,7 @@ from typing import Any
 
 from fastnn.nn.init import filled, uniform
 from fastnn.ops.checks import check_probability
-from fastnn.tensor import Parameter
+from fastnn.value import Parameter
 
 
 def check_pair(value: Any, op: str) -> tuple[float, float]:

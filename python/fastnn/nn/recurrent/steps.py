@@ -9,7 +9,7 @@ import numpy as np
 from fastnn import ops
 from fastnn.arrays import as_indices
 from fastnn.nn.module import Module
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 
 def _is_array(x: Any) -> bool:

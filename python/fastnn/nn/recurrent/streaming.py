@@ -11,7 +11,7 @@ import numpy as np
 
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_float32, copied
-from fastnn.tensor import Tensor
+from fastnn.value import Tensor
 
 Step = Callable[..., tuple[Any, ...]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import writes
-from fastnn.arrays import FloatArray, as_float32
-from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol
+from fastnn.arrays import FloatArray, as_float32, as_like
+from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol, Size
 from fastnn.ownership import belongs_to_itself
 from fastnn.tape import Node, add_to_leaf, backpropagate, mode, values_seen
+from fastnn.torch_names import TENSOR, MissingNames
 
 if TYPE_CHECKING:
     from fastnn.ops.inplace import InPlace
-    from fastnn.ops.methods import Methods
+    from fastnn.ops.methods import Conversions, Methods
+    from fastnn.ops.operators import Operators
 
-    class _GivenByOps(InPlace, Methods):
+    class _GivenByOps(InPlace, Operators, Conversions, Methods):
         """Operators and methods, each of which calls an op."""
 
 else:
@@ -40,30 +43,26 @@ def give(methods: Sequence[type], ufuncs: dict[Any, Any], functions: dict[Any, A
     FUNCTIONS.update(functions)
 
 
-class Size(int):
-    """What ``Tensor.size`` is: a number to NumPy's users, a method to torch's."""
-
-    shape: tuple[int, ...]
-
-    def __call__(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[dim]
-
-
-class Tensor(NumpyProtocol, _GivenByOps):
-    """A float32 array (``data``) that remembers how it was computed, for ``backward()``.
+class Tensor(NumpyProtocol, _GivenByOps, MissingNames):
+    """An array of float32, int64 or bool that remembers how it was computed, for ``backward()``.
 
     Args:
-        data: array-like of real numbers; float32 arrays are kept as they are, others converted to float32.
+        data: array-like of real numbers; float32 arrays are kept as they are, others converted to float32, integers
+            too, as torch.Tensor does. ``fastnn.tensor`` copies, and keeps integers and bool.
         requires_grad: whether ``backward()`` should leave a gradient in ``grad``. Default False.
 
-    Attributes: ``data`` (ndarray), ``grad`` (ndarray of the same shape, or None), ``requires_grad``, ``shape``. Writing
-    into ``data`` changes the Tensor; a gradient that would need the values from before is then refused, see backward.
+    Attributes: ``data`` (a Tensor of the same memory, without a gradient), ``grad`` (a Tensor of the same shape, or
+    None), ``requires_grad``, ``shape``, ``dtype``. Writing into ``data`` changes the Tensor; a gradient that would need
+    the values from before is then refused, see backward.
+
+    Arithmetic, comparisons and methods give Tensors and mean what they mean in torch: integers stay int64, what is
+    divided or meets a float is float32, comparisons are bool. Only float32 has gradients.
 
     NumPy's functions take a Tensor: those that the package has as ops (np.exp, np.concatenate, np.sum, ...) give a
     Tensor with a gradient; others give arrays, and are refused (TypeError) for a Tensor that requires a gradient while
     something is recorded, because the gradient would be lost. ``numpy()`` gives the array itself.
 
-    A Module's forward gets arrays of integers or bool as Tensors too; those keep their dtype and have no gradient.
+    A Module's forward gets arrays of integers or bool as Tensors of int64 or bool.
 
     Raises TypeError for complex, object, string, sparse and masked data and for a Tensor that requires a gradient.
 
@@ -71,10 +70,12 @@ class Tensor(NumpyProtocol, _GivenByOps):
     >>> x = fnn.Tensor([1.0, 2.0, 3.0], requires_grad=True)
     >>> (x * x).sum().backward()
     >>> x.grad
-    array([2., 4., 6.], dtype=float32)
+    Tensor([2., 4., 6.])
+    >>> x > 1
+    Tensor([False,  True,  True])
     """
 
-    __slots__ = ("__weakref__", "_array", "_exposed", "_grad", "_home", "_index", "_lent", "_node", "requires_grad")
+    __slots__ = ("__weakref__", "_array", "_exposed", "_grad", "_home", "_index", "_lent", "_node", "_requires_grad")
     _alone = sys.maxsize  # references to an array given to the constructor that nobody else has; measured below
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
@@ -82,27 +83,46 @@ class Tensor(NumpyProtocol, _GivenByOps):
         array = as_float32(data, type(self).__name__, "data")
         self._array = array
         self._exposed = (array is data and kept) or not belongs_to_itself(array)  # others may write to it
-        self.requires_grad = bool(requires_grad)
+        self._requires_grad = bool(requires_grad)
         self._grad: FloatArray | None = None
         self._node: Node | None = None
         self._index = 0
         self._home: FloatArray | None = None  # where an optimizer wants the gradient
         self._lent = False  # whether the gradient lies in an optimizer's memory
 
+    if TYPE_CHECKING:
+        requires_grad: bool
+    else:
+
+        def _require_grad(self, requires_grad: Any) -> None:
+            if requires_grad and self._array.dtype.kind != "f":
+                raise TypeError(f"Tensor: {self.dtype} has no gradient, float32 has: write x.float()")
+            self._requires_grad = bool(requires_grad)
+
+        requires_grad = property(operator.attrgetter("_requires_grad"), _require_grad)
+
     @property
-    def data(self) -> FloatArray:
-        """The array itself, not a copy."""
-        values_seen("x.data, x.numpy() or NumPy")
+    def data(self) -> Tensor:
+        """A Tensor of the same memory, without a gradient and without a past. What is assigned is converted to the
+        dtype that there is; the memory of a Tensor is shared."""
+        if mode.recorder is not None:
+            mode.recorder.leave("x.data")
         if not self._exposed:
             self._expose()
-        return self._array
+        return computed(self._array, None, 0, True)
 
     @data.setter
     def data(self, data: Any) -> None:
         values_seen("x.data = y")
-        if data is self._array:  # x.data -= y ends here
+        if isinstance(data, Tensor):
+            if data._array is self._array:  # x.data -= y ends here
+                return
+            if not data._exposed:
+                data._expose()
+            data = data._array
+        elif data is self._array:
             writes.note_write(data)
-        self._array = as_float32(data, "Tensor", "data")
+        self._array = as_like(data, self._array.dtype, "Tensor", "data")
         self._exposed = True
 
     def _hold(self, array: FloatArray) -> None:
@@ -112,21 +132,23 @@ class Tensor(NumpyProtocol, _GivenByOps):
     def _expose(self) -> None:
         """From now on somebody else may write to the array."""
         self._exposed = True
-        if self.requires_grad or not belongs_to_itself(self._array):
+        if self._requires_grad or not belongs_to_itself(self._array):
             writes.note_shown(self._array)
 
     @property
-    def grad(self) -> FloatArray | None:
-        """The gradient that ``backward()`` has added up, or None. An array that is kept is never written again after
+    def grad(self) -> Tensor | None:
+        """The gradient that ``backward()`` has added up, or None. One that is kept is never written again after
         ``zero_grad()``."""
-        if self._lent and self._grad is not None:  # memory that the next gradient will be written to
+        if self._grad is None:
+            return None
+        if self._lent:  # memory that the next gradient will be written to
             self._grad, self._lent = self._grad.copy(order="K"), False
-        return self._grad
+        return computed(self._grad, None, 0, True)
 
     @grad.setter
     def grad(self, grad: Any) -> None:
         if grad is not None:
-            grad = as_float32(grad, "Tensor", "grad")
+            grad = as_float32(grad._array if isinstance(grad, Tensor) else grad, "Tensor", "grad")
             if grad.shape != self._array.shape:
                 raise ValueError(f"Tensor: grad has shape {grad.shape}, the Tensor has {self._array.shape}")
             if not grad.flags.writeable:  # the next gradient is added to it
@@ -152,28 +174,36 @@ class Tensor(NumpyProtocol, _GivenByOps):
     def dtype(self) -> np.dtype[Any]:
         return self._array.dtype
 
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in TENSOR or hasattr(self, name)]
+
     def __repr__(self) -> str:
         text = np.array2string(self._array, separator=", ", prefix="Tensor(")
-        return f"Tensor({text}{', requires_grad=True' if self.requires_grad else ''})"
+        return f"Tensor({text}{', requires_grad=True' if self._requires_grad else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For copy and pickle: the data, neither gradient nor graph."""
         values_seen("a copy")
         if self._node is not None:
             raise RuntimeError("only a Tensor that was not computed can be copied or pickled; detach() it first")
-        return _restored, (type(self), self._array, self.requires_grad)
+        return _restored, (type(self), self._array, self._requires_grad)
 
     def __copy__(self) -> Tensor:
-        self.__reduce__()  # raises where it must
-        return type(self)(self.data, self.requires_grad)
+        alias = _restored(*self.__reduce__()[1])
+        self._expose()
+        alias._exposed = True
+        return alias
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         kind, _, requires_grad = self.__reduce__()[1]
         return _restored(kind, self._array.copy(order="K"), requires_grad)
 
-    def numpy(self) -> FloatArray:
+    def numpy(self) -> npt.NDArray[Any]:
         """The array itself, not a copy."""
-        return self.data
+        values_seen("x.numpy() or NumPy")
+        if not self._exposed:
+            self._expose()
+        return self._array
 
     def item(self) -> float | int | bool:
         """The value of a Tensor of one element, as a Python number."""
@@ -183,7 +213,9 @@ class Tensor(NumpyProtocol, _GivenByOps):
     def detach(self) -> Tensor:
         """The same array in a Tensor that remembers nothing."""
         if mode.recorder is None:
-            return wrapped(self.data)
+            if not self._exposed:
+                self._expose()
+            return wrapped(self._array)
         alias = wrapped(self._array)
         mode.recorder.same(alias, self)
         return alias
@@ -208,7 +240,7 @@ class Tensor(NumpyProtocol, _GivenByOps):
         if dy.shape != self.shape:
             raise ValueError(f"backward: gradient has shape {dy.shape}, the Tensor has {self.shape}")
         if self._node is None:
-            if not self.requires_grad:
+            if not self._requires_grad:
                 raise RuntimeError("backward: nothing was recorded for this Tensor; does any input require a gradient?")
             add_to_leaf(self, dy)
         else:
@@ -248,17 +280,15 @@ def _restored(kind: type[Tensor], array: FloatArray, requires_grad: bool) -> Ten
 
 def wrapped(array: npt.NDArray[Any]) -> Tensor:
     """An array of any dtype that a Tensor may have, as it is, in a Tensor that requires no gradient."""
-    tensor = computed(array, None, 0)
-    tensor._exposed = True
-    return tensor
+    return computed(array, None, 0, True)
 
 
-def computed(data: npt.NDArray[Any], node: Node | None, index: int) -> Tensor:
+def computed(data: npt.NDArray[Any], node: Node | None, index: int, exposed: bool = False) -> Tensor:
     tensor = Tensor.__new__(Tensor)
     tensor._array = data
-    tensor._exposed = False
+    tensor._exposed = exposed
     tensor._grad = None
-    tensor.requires_grad = node is not None
+    tensor._requires_grad = node is not None
     tensor._node = node
     tensor._index = index
     tensor._home = None
