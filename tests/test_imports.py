@@ -1,6 +1,7 @@
 """The package's modules import each other without circles, at import and inside functions alike."""
 
 import ast
+import re
 from pathlib import Path
 
 import fastnn as fnn
@@ -69,3 +70,10 @@ def test_a_circle_is_found():
     functions = ast.parse("def f():\n    from fastnn import ops\nif TYPE_CHECKING:\n    import fastnn.nn\n")
     assert set().union(*map(targets, imports(functions))) == {"fastnn.ops"}
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == {frozenset("abc")}
+
+
+def test_ops_and_kernels_in_cpp_know_no_python():
+    folder = Path(__file__).parent.parent / "cpp"
+    sources = [path for part in ("contract", "kernels", "ops", "runtime") for path in (folder / part).rglob("*.*")]
+    assert len(sources) > 100
+    assert not [str(path) for path in sources if re.search(r"#include.*(pybind11|Python\.h)", path.read_text())]
