@@ -156,8 +156,15 @@ def fits(value: Any, hint: Any) -> bool:
 
 @functools.cache
 def _reads(op: Op[Any]) -> tuple[inspect.Signature, dict[str, Any]]:
-    """What ``run`` of an op takes: its arguments, and their types."""
-    return inspect.signature(op.run), typing.get_type_hints(op.run)
+    """What ``run`` of an op takes: its arguments, and their types. What it takes as ``**attributes`` are arguments of
+    the user's function that are no arrays."""
+    signature, hints = inspect.signature(op.run), typing.get_type_hints(op.run)
+    fixed = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    if len(fixed) == len(signature.parameters):
+        return signature, hints
+    own, known = typing.get_type_hints(op.normalise), inspect.signature(op.normalise).parameters
+    more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in known if own[name] is not Any]
+    return inspect.Signature([*fixed, *more]), {**hints, **own}
 
 
 def _check_attributes(call: Call, inputs: list[Value]) -> None:

@@ -174,7 +174,7 @@ class RMSprop(Optimizer):
     >>> (w * w).sum().backward()
     >>> opt.step()
     >>> w.data
-    array([ 0.5, -1.5], dtype=float32)
+    Tensor([ 0.5, -1.5])
     """
 
     _rule = "rmsprop"
