@@ -28,7 +28,6 @@ def rng():
 def _restore():
     threads = fnn.get_num_threads()
     fnn.manual_seed(0)
-    fnn.set_conv_algorithm("auto")
     if "torch" in sys.modules:  # its layers draw their weights from its own generator
         sys.modules["torch"].manual_seed(0)
     yield
@@ -38,6 +37,5 @@ def _restore():
 @pytest.fixture
 def direct():
     """Convolutions as plain sums for one test."""
-    fnn.set_conv_algorithm("direct")
-    yield
-    fnn.set_conv_algorithm("auto")
+    with fnn.conv_algorithm("direct"):
+        yield

@@ -113,9 +113,8 @@ def both(x, w, dy):
     """By Winograd's algorithm, and by plain sums."""
     results = []
     for name in ("auto", "direct"):
-        fnn.set_conv_algorithm(name)
-        results.append(run(x, w, dy))
-    fnn.set_conv_algorithm("auto")
+        with fnn.conv_algorithm(name):
+            results.append(run(x, w, dy))
     return results
 
 
@@ -231,7 +230,7 @@ def test_all_values_are_huge(isa, rng, scale):
 
 @pytest.mark.parametrize("size", [40000.0, 65536.0])
 def test_the_largest_value_that_winograd_takes(isa, rng, size):
-    """Beside it, outputs that do not see it keep 2e-6 of it: the bound that set_conv_algorithm states."""
+    """Beside it, outputs that do not see it keep 2e-6 of it: the bound that conv_algorithm states."""
     x, w = normal(rng, (60, 16, 12, 12)), normal(rng, (32, 16, 3, 3))
     where = rng.integers(0, 12, (60, 2))
     for i, (r, c) in enumerate(where):

@@ -1,6 +1,7 @@
 """Winograd's algorithm against float64 and against plain sums; packed filters follow the weights."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -73,8 +74,8 @@ def test_direct_is_exact_on_integers(isa, rng, direct):
     x, w = rng.integers(-4, 5, (2, 33, 9, 10)), rng.integers(-4, 5, (35, 33, 3, 3))
     y, dx, dw = run(x, w, np.zeros(35))
     assert np.array_equal(y, reference.conv2d(x, w, np.zeros(35), padding=(1, 1)))
-    fnn.set_conv_algorithm("auto")
-    rounded = run(x, w, np.zeros(35))
+    with fnn.conv_algorithm("auto"):
+        rounded = run(x, w, np.zeros(35))
     for exact, other in zip((y, dx, dw), rounded, strict=True):
         assert not np.array_equal(exact, other)  # or nothing was switched
         assert rel_error(other, exact) < 2e-6
@@ -113,8 +114,8 @@ def test_accuracy(isa, rng, c, side):
     exact = [reference.conv2d(x64, w64, padding=(1, 1)), reference.conv2d(dy64, turned, padding=(1, 1)), dw64]
     results = {}
     for name in ("direct", "auto"):
-        fnn.set_conv_algorithm(name)
-        results[name] = run(x, w, np.zeros(c), dy)
+        with fnn.conv_algorithm(name):
+            results[name] = run(x, w, np.zeros(c), dy)
     for i, part in enumerate(("forward", "dx", "dw")):
         plain, fast = (rms(results[name][i] - exact[i]) / rms(exact[i]) for name in ("direct", "auto"))
         print(f"{isa} {c} channels {part}: relative rms error direct {plain:.1e}, Winograd {fast:.1e}")  # noqa: T201  (the table is wanted)
@@ -166,6 +167,46 @@ def test_packed_filters_die_with_the_weights(rng):
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="set_conv_algorithm: name is 'fast', expected one of auto, direct"):
-        fnn.set_conv_algorithm("fast")
+    with pytest.raises(ValueError, match="conv_algorithm: algorithm is 'fast', expected one of auto, direct"):
+        fnn.conv_algorithm("fast")
+    with pytest.raises(ValueError, match="Conv1d: algorithm is 'fast', expected one of auto, direct"):
+        fnn.nn.Conv1d(1, 1, 1, algorithm="fast")
+    with pytest.raises(AttributeError, match=r"write with fnn\.conv_algorithm"):
+        fnn.set_conv_algorithm  # noqa: B018
     assert fnn.get_conv_algorithm() == "auto"
+
+
+def test_scopes_nest_and_are_left_by_an_error():
+    @fnn.conv_algorithm("auto")
+    def inside():
+        return fnn.get_conv_algorithm()
+
+    scope = fnn.conv_algorithm("direct")
+    with pytest.raises(ZeroDivisionError), scope, scope:  # noqa: PT012
+        assert [fnn.get_conv_algorithm(), inside(), fnn.get_conv_algorithm()] == ["direct", "auto", "direct"]
+        with fnn.conv_algorithm("auto"):
+            _ = 1 / 0
+    assert fnn.get_conv_algorithm() == "auto"
+
+
+def test_other_threads_do_not_see_a_scope():
+    with fnn.conv_algorithm("direct"), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(fnn.get_conv_algorithm).result() == "auto"
+
+
+def test_a_layer_has_its_own_algorithm_in_both_directions_and_in_files(rng, tmp_path):
+    x, dy = rng.standard_normal((2, 1, 16, 12, 12)).astype(np.float32)
+    results = {}
+    for name, scope in (("direct", "auto"), ("auto", "direct"), (None, "direct"), (None, "auto")):
+        fnn.manual_seed(1)
+        layer = fnn.nn.Conv2d(16, 16, 3, padding=1, algorithm=name)
+        fnn.save(layer, tmp_path / "layer.safetensors")
+        layer = fnn.load(tmp_path / "layer.safetensors")
+        assert layer.algorithm == name
+        assert ("algorithm" in repr(layer)) == (name is not None)
+        inputs = fnn.Tensor(x, requires_grad=True)
+        with fnn.conv_algorithm(scope):
+            y = layer(inputs)
+        y.backward(dy)
+        results[name, scope] = b"".join([part.tobytes() for part in (y.numpy(), inputs.grad.numpy())])
+    assert results["direct", "auto"] == results[None, "direct"] != results[None, "auto"] == results["auto", "direct"]

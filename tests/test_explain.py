@@ -67,11 +67,10 @@ def test_numbers_follow_from_each_other():
 
 def test_the_switch_shows():
     model = nn.Conv2d(16, 16, 3, padding=1)
-    try:
-        fnn.set_conv_algorithm("direct")
+    with fnn.conv_algorithm("direct"):
         assert fnn.explain(model, (1, 16, 8, 8))[0].algorithms == ("direct",) * 3
-    finally:
-        fnn.set_conv_algorithm("auto")
+    own = nn.Conv2d(16, 16, 3, padding=1, algorithm="direct")
+    assert fnn.explain(own, (1, 16, 8, 8))[0].algorithms == ("direct",) * 3
     assert "Winograd" in fnn.explain(model, (1, 16, 8, 8))[0].algorithms[0]
 
 

@@ -14,7 +14,7 @@ from fastnn.graph import Graph, TraceError, rewrite, trace
 from fastnn.nn.recurrent.streaming import Stream
 from fastnn.random import get_rng_state, manual_seed, set_rng_state
 from fastnn.runtime.report import show_versions
-from fastnn.runtime.settings import get_conv_algorithm, set_conv_algorithm
+from fastnn.runtime.settings import conv_algorithm, get_conv_algorithm
 from fastnn.runtime.threads import default_num_threads, get_num_threads, set_num_threads, threads
 from fastnn.tape import is_grad_enabled, no_grad
 from fastnn.torch_names import missing as _missing
@@ -32,6 +32,7 @@ __all__ = [
     "Tensor",
     "TraceError",
     "callbacks",
+    "conv_algorithm",
     "data",
     "datasets",
     "evaluate",
@@ -58,7 +59,6 @@ __all__ = [
     "rewrite",
     "save",
     "schedules",
-    "set_conv_algorithm",
     "set_num_threads",
     "set_rng_state",
     "show_versions",

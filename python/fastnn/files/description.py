@@ -54,6 +54,12 @@ def _parameters(kind: type[Module]) -> list[str]:
     return [p.name for p in inspect.signature(kind).parameters.values() if p.kind in named]
 
 
+def _keywords(kind: type[Module]) -> list[str]:
+    """Those that can only be given by name, and are None by default."""
+    every = inspect.signature(kind).parameters.values()
+    return [p.name for p in every if p.kind is p.KEYWORD_ONLY and p.default is None]
+
+
 def _plain(value: Any) -> Any:
     """A constructor argument as JSON; raises NotRebuildable for what JSON does not have."""
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -133,6 +139,8 @@ def _tuples(value: Any) -> Any:
 
 def _build_layer(kind: type[Module], values: Any, tensors: int) -> Module:
     """One layer. ``tensors``: how many arrays there are, which bounds how many parameters it can have."""
+    if isinstance(values, dict):  # files from before there were these
+        values = {**dict.fromkeys(_keywords(kind)), **values}
     if not isinstance(values, dict) or set(values) != set(_parameters(kind)):
         raise ValueError(f"the arguments of {kind.__name__} do not fit: {values!r:.200}")
     layers = values.get("num_layers", 0)

@@ -1,6 +1,7 @@
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -11,6 +12,7 @@ from fastnn.nn.init import fan_in_bound, uniform
 from fastnn.nn.module import Module
 from fastnn.ops.checks import padding_sides
 from fastnn.ops.conv_transpose2d import check_output_padding
+from fastnn.runtime.settings import check_algorithm, conv_algorithm
 from fastnn.value import Parameter, Tensor
 
 
@@ -22,7 +24,32 @@ def _check_groups(op: str, in_channels: int, out_channels: int, groups: int) -> 
             raise ValueError(f"{op}: {name}={value} is not a multiple of groups={groups}")
 
 
-class Conv2d(Module):
+class _Convolution(Module):
+    """What convolutions share: parameters and how they are computed."""
+
+    parameter_names = ("weight", "bias")
+    in_channels: int
+    out_channels: int
+    weight: Parameter
+    bias: Parameter | None
+
+    def _take(self, algorithm: str | None) -> None:
+        self.algorithm = None if algorithm is None else check_algorithm(algorithm, type(self).__name__)
+
+    def _computed(self, op: Callable[..., Any], x: ArrayLike, *rest: Any) -> Any:
+        if self.algorithm is None:
+            return op(x, self.weight, self.bias, *rest)
+        with conv_algorithm(self.algorithm):
+            return op(x, self.weight, self.bias, *rest)
+
+    def extra_repr(self) -> str:
+        names = ("kernel_size", "stride", "padding", "output_padding", "dilation", "groups")
+        parts = [f"{name}={getattr(self, name)!r}" for name in names if hasattr(self, name)]
+        more = [] if self.algorithm is None else [f"algorithm={self.algorithm!r}"]
+        return ", ".join([f"{self.in_channels}, {self.out_channels}", *parts, f"bias={self.bias is not None}", *more])
+
+
+class Conv2d(_Convolution):
     """2-D convolution: x (N, in_channels, H, W) -> (N, out_channels, OH, OW), see ops.conv2d for OH and the formula.
 
     Args:
@@ -31,6 +58,7 @@ class Conv2d(Module):
         padding: pixels of zeros, int, (vertical, horizontal), "same" or "valid". Default 0.
         groups: default 1; groups = in_channels is depthwise.
         bias: whether to add a learned bias. Default True.
+        algorithm: "auto" or "direct", see fnn.conv_algorithm; None (default): what that says.
 
     Parameters: weight (out_channels, in_channels / groups, kh, kw) and bias (out_channels), uniform on
     ±1/sqrt(in_channels / groups * kh * kw) (He et al. 2015).
@@ -40,8 +68,6 @@ class Conv2d(Module):
     >>> nn.Conv2d(1, 6, 5, padding=2)(np.zeros((2, 1, 28, 28))).shape
     (2, 6, 28, 28)
     """
-
-    parameter_names = ("weight", "bias")
 
     def __init__(
         self,
@@ -53,8 +79,11 @@ class Conv2d(Module):
         dilation: Any = 1,
         groups: int = 1,
         bias: bool = True,
+        *,
+        algorithm: str | None = None,
     ) -> None:
         _check_groups("Conv2d", in_channels, out_channels, groups)
+        self._take(algorithm)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = pair(kernel_size, "Conv2d", "kernel_size")
         self.stride = pair(stride, "Conv2d", "stride")
@@ -67,16 +96,10 @@ class Conv2d(Module):
         self.bias = Parameter(uniform((out_channels,), bound)) if bias else None
 
     def forward(self, x: ArrayLike) -> Tensor:
-        return ops.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
-            f"padding={self.padding!r}, dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}"
-        )
+        return self._computed(ops.conv2d, x, self.stride, self.padding, self.dilation, self.groups)
 
 
-class Conv1d(Module):
+class Conv1d(_Convolution):
     """1-D convolution: x (N, in_channels, L) -> (N, out_channels, OL), see ops.conv1d. Arguments as Conv2d, in steps.
 
     Parameters: weight (out_channels, in_channels / groups, kernel_size) and bias (out_channels), drawn as Conv2d's.
@@ -86,8 +109,6 @@ class Conv1d(Module):
     >>> nn.Conv1d(4, 8, 3, padding="same")(np.zeros((2, 4, 50))).shape
     (2, 8, 50)
     """
-
-    parameter_names = ("weight", "bias")
 
     def __init__(
         self,
@@ -99,8 +120,11 @@ class Conv1d(Module):
         dilation: Any = 1,
         groups: int = 1,
         bias: bool = True,
+        *,
+        algorithm: str | None = None,
     ) -> None:
         _check_groups("Conv1d", in_channels, out_channels, groups)
+        self._take(algorithm)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = single(kernel_size, "Conv1d", "kernel_size")
         self.stride = single(stride, "Conv1d", "stride")
@@ -112,16 +136,10 @@ class Conv1d(Module):
         self.bias = Parameter(uniform((out_channels,), bound)) if bias else None
 
     def forward(self, x: ArrayLike) -> Tensor:
-        return ops.conv1d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}, "
-            f"padding={self.padding!r}, dilation={self.dilation}, groups={self.groups}, bias={self.bias is not None}"
-        )
+        return self._computed(ops.conv1d, x, self.stride, self.padding, self.dilation, self.groups)
 
 
-class ConvTranspose2d(Module):
+class ConvTranspose2d(_Convolution):
     """2-D transposed convolution: x (N, in_channels, H, W) -> (N, out_channels, OH, OW), see ops.conv_transpose2d.
 
     Args:
@@ -132,6 +150,7 @@ class ConvTranspose2d(Module):
             stride or dilation. Default 0.
         groups: default 1.
         bias: whether to add a learned bias. Default True.
+        algorithm: "auto" or "direct", see fnn.conv_algorithm; None (default): what that says.
 
     Parameters: weight (in_channels, out_channels / groups, kh, kw) and bias (out_channels), uniform on
     ±1/sqrt(out_channels / groups * kh * kw), as torch draws them. Raises ValueError for arguments out of range.
@@ -141,8 +160,6 @@ class ConvTranspose2d(Module):
     >>> nn.ConvTranspose2d(16, 8, 4, stride=2, padding=1)(np.zeros((2, 16, 7, 7))).shape
     (2, 8, 14, 14)
     """
-
-    parameter_names = ("weight", "bias")
 
     def __init__(
         self,
@@ -155,8 +172,11 @@ class ConvTranspose2d(Module):
         groups: int = 1,
         bias: bool = True,
         dilation: Any = 1,
+        *,
+        algorithm: str | None = None,
     ) -> None:
         _check_groups("ConvTranspose2d", in_channels, out_channels, groups)
+        self._take(algorithm)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = pair(kernel_size, "ConvTranspose2d", "kernel_size")
         self.stride = pair(stride, "ConvTranspose2d", "stride")
@@ -170,15 +190,12 @@ class ConvTranspose2d(Module):
         self.bias = Parameter(uniform((out_channels,), bound)) if bias else None
 
     def forward(self, x: ArrayLike) -> Tensor:
-        return ops.conv_transpose2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        return self._computed(
+            ops.conv_transpose2d, x, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )
 
-    def extra_repr(self) -> str:
-        return _transposed_repr(self)
 
-
-class ConvTranspose1d(Module):
+class ConvTranspose1d(_Convolution):
     """1-D transposed convolution: x (N, in_channels, L) -> (N, out_channels, OL), see ops.conv_transpose1d.
 
     Arguments as ConvTranspose2d, in steps. Parameters: weight (in_channels, out_channels / groups, kernel_size) and
@@ -189,8 +206,6 @@ class ConvTranspose1d(Module):
     >>> nn.ConvTranspose1d(4, 8, 4, stride=2, padding=1)(np.zeros((2, 4, 50))).shape
     (2, 8, 100)
     """
-
-    parameter_names = ("weight", "bias")
 
     def __init__(
         self,
@@ -203,8 +218,11 @@ class ConvTranspose1d(Module):
         groups: int = 1,
         bias: bool = True,
         dilation: Any = 1,
+        *,
+        algorithm: str | None = None,
     ) -> None:
         _check_groups("ConvTranspose1d", in_channels, out_channels, groups)
+        self._take(algorithm)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = single(kernel_size, "ConvTranspose1d", "kernel_size")
         self.stride = single(stride, "ConvTranspose1d", "stride")
@@ -218,17 +236,6 @@ class ConvTranspose1d(Module):
         self.bias = Parameter(uniform((out_channels,), bound)) if bias else None
 
     def forward(self, x: ArrayLike) -> Tensor:
-        return ops.conv_transpose1d(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        return self._computed(
+            ops.conv_transpose1d, x, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )
-
-    def extra_repr(self) -> str:
-        return _transposed_repr(self)
-
-
-def _transposed_repr(layer: ConvTranspose1d | ConvTranspose2d) -> str:
-    return (
-        f"{layer.in_channels}, {layer.out_channels}, kernel_size={layer.kernel_size}, stride={layer.stride}, "
-        f"padding={layer.padding}, output_padding={layer.output_padding}, groups={layer.groups}, "
-        f"bias={layer.bias is not None}, dilation={layer.dilation}"
-    )

@@ -15,21 +15,19 @@ from .fastnn_peer import Calls, laid_out, set_threads, to_arrays, version
 
 __all__ = ["build", "set_threads", "to_arrays", "version"]
 
-choose: Any = getattr(fnn, "set_conv_algorithm", None)
-
 
 def in_turn(algorithm: str, run: Callable[[], Any]) -> Callable[[], Any]:
     def call() -> Any:
-        choose(algorithm)
-        return run()
+        with fnn.conv_algorithm(algorithm):
+            return run()
 
     return call
 
 
 def build(row: Row) -> Calls:
-    """{"direct y": call, "direct dx": ..., "auto y": ...}; {} where there is no choice of algorithm."""
+    """ "{"direct y": call, "direct dx": ..., "auto y": ...}; {} where there is no choice of algorithm."""
     o = row.options
-    if choose is None or row.kind != "Conv2d" or o["kernel_size"] != 3 or o.get("groups", 1) > 1 or row.x[1] < 64:
+    if row.kind != "Conv2d" or o["kernel_size"] != 3 or o.get("groups", 1) > 1 or row.x[1] < 64:
         return {}
     x = laid_out(row.input(), row)
     weight, bias = row.weights().values()
