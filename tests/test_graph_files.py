@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 from cases import CASES
 from models import LAYERS, First, assert_same_output, assert_same_state
-from test_trace import MODELS, made, same
+from traced import MODELS, made, same
 
 import fastnn as fnn
 from fastnn import nn

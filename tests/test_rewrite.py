@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_trace import MODELS, flat, made, same
+from traced import MODELS, flat, made, same
 
 import fastnn as fnn
 from fastnn import nn

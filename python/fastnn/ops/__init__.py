@@ -17,7 +17,8 @@ from fastnn.ops.conv_transpose2d import conv_transpose2d
 from fastnn.ops.convert import clone, to_bool, to_float32, to_int64
 from fastnn.ops.crf import crf_decode, crf_lengths, crf_loss
 from fastnn.ops.cross_entropy import cross_entropy
-from fastnn.ops.ctc import ctc_beam_decode, ctc_greedy_decode, ctc_loss
+from fastnn.ops.ctc import ctc_loss
+from fastnn.ops.ctc_decode import ctc_beam_decode, ctc_greedy_decode
 from fastnn.ops.division import floor_divide, remainder
 from fastnn.ops.dropout import dropout
 from fastnn.ops.embedding import embedding
