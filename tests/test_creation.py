@@ -8,7 +8,6 @@ import pytest
 
 import fastnn as fnn
 
-
 DTYPES = {"float32": fnn.float32, "int64": fnn.int64, "bool": fnn.bool}
 
 
