@@ -56,6 +56,57 @@ def test_a_seed_leaves_the_process_as_it_was():
     assert fnn.get_rng_state() != state
 
 
+class AtBothEnds(Callback):
+    """Draws before the first epoch and after the last one, and seeds in between where told to."""
+
+    def __init__(self, seeds=False):
+        self.drawn, self.seeds = [], seeds
+
+    def on_train_begin(self, run):
+        if self.seeds:
+            fnn.manual_seed(5)
+        self.drawn.append(fnn.random.generator().random())
+
+    def on_train_end(self, run):
+        self.on_train_begin(run)
+
+
+@pytest.mark.parametrize("seeds", [False, True])
+def test_callbacks_at_both_ends_leave_the_process_as_it_was(seeds):
+    x, y = bars()
+    rows, drawn = [], []
+    for before in (3, 4):
+        model = noisy()
+        fnn.manual_seed(before)
+        state, ends = fnn.get_rng_state(), AtBothEnds(seeds)
+        rows.append(without_times(fnn.fit(model, x, y, seed=1, epochs=2, callbacks=ends)))
+        assert fnn.get_rng_state() == state
+        drawn.append(ends.drawn)
+    assert rows[0] == rows[1] == without_times(fnn.fit(noisy(), x, y, seed=1, epochs=2))
+    assert drawn[0] == drawn[1]
+    assert (drawn[0][0] == drawn[0][1]) is seeds
+    fnn.manual_seed(0)
+    ends = AtBothEnds()
+    fnn.fit(noisy(), x, y, callbacks=ends)  # without a seed they draw from those of the process
+    assert ends.drawn[0] not in drawn[0]
+
+
+def test_a_training_that_fails_leaves_the_process_as_it_was():
+    x, y = bars()
+    model, state = noisy(), fnn.get_rng_state()
+
+    class Fails(Callback):
+        def on_batch_end(self, run):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fnn.fit(model, x, y, seed=1, callbacks=Fails())
+    assert fnn.get_rng_state() == state
+    assert fnn.random.generator() is fnn.random.generator()
+    fnn.manual_seed(0)  # of the process again
+    assert fnn.get_rng_state() == np.random.default_rng(0).bit_generator.state
+
+
 def test_without_a_seed_the_process_decides():
     x, y = bars()
     rows = []
@@ -123,11 +174,15 @@ def test_callbacks_draw_from_the_same_numbers():
     assert drawn[:2] == drawn[2:]
 
 
-def test_training_in_threads_side_by_side():
+@pytest.mark.parametrize("build", [noisy, Zoneout])
+def test_training_in_threads_side_by_side(build):
     """Each with a seed: none moves the other's numbers."""
     x, y = bars()
-    models = [noisy() for _ in range(4)]
-    alone = noisy()
+    models = []
+    for _ in range(5):
+        fnn.manual_seed(0)
+        models.append(build())
+    alone, *models = models
     fnn.fit(alone, x, y, seed=1, epochs=3, batch_size=7)
 
     def work(model):

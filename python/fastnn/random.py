@@ -81,6 +81,11 @@ def epoch_generator(seed: int, steps: int) -> np.random.Generator:
     return np.random.default_rng([as_seed(seed, "fit"), steps])
 
 
+def edge_generator(seed: int) -> np.random.Generator:
+    """That of callbacks before the first epoch and after the last one, which takes nothing from those of epochs."""
+    return np.random.default_rng([as_seed(seed, "fit"), 0, 1])
+
+
 def get_rng_state() -> dict[str, Any]:
     """The state of the generator in use, as plain numbers that JSON can hold; see ``set_rng_state``.
 

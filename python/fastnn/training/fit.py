@@ -74,9 +74,10 @@ def fit(
         progress: True shows a bar (tqdm where installed, else a line per epoch on stderr); a function, such as print,
             gets a line per epoch. Default False.
         seed: for order, dropout and whatever else is random in this thread meanwhile: the same seed gives the same
-            bits, with any number of threads. The generator that ``fnn.manual_seed`` seeds is not touched. An epoch's
-            numbers depend on the seed and ``optimizer.steps`` alone: when model and optimizer state are loaded, 2
-            epochs and 2 more are 4 epochs, to the bit. Default None: the numbers go on from ``fnn.get_rng_state()``.
+            bits, with any number of threads. The generator that ``fnn.manual_seed`` seeds is as before after it,
+            whatever callbacks draw or seed. An epoch's numbers depend on the seed and ``optimizer.steps`` alone: when
+            model and optimizer state are loaded, 2 epochs and 2 more are 4 epochs, to the bit. Default None: the
+            numbers go on from ``fnn.get_rng_state()``.
         clip_grad_norm: the largest L2 norm of all gradients together. Default None: not clipped.
         batch_axis: the axis of x and y on which samples lie; what has fewer axes has them on axis 0. Or a pair (of x,
             of y). Default None: ``model.batch_axis``, 1 for recurrent layers without ``batch_first``, else 0; a model
@@ -118,9 +119,11 @@ def fit(
     batches = settings.batches(samples)
     run = Run(model, optimizer, settings.epochs, batches=len(batches))
     modes = [(module, module.training) for module in model.modules()]
+    own = None if seed is None else random.edge_generator(seed)
     checked = False
     try:
-        notify(hooks, "on_train_begin", run)
+        with random.using(own):
+            notify(hooks, "on_train_begin", run)
         for run.epoch in range(1, settings.epochs + 1):
             with random.using(None if seed is None else random.epoch_generator(seed, steps_of(optimizer, run))):
                 began, means, seen = time.perf_counter(), task.means(), 0
@@ -160,7 +163,8 @@ def fit(
     finally:
         for module, training in modes:
             module.training = training
-        notify(hooks, "on_train_end", run)
+        with random.using(own):
+            notify(hooks, "on_train_end", run)
     return run.history
 
 
