@@ -11,6 +11,7 @@ import pytest
 
 from fastnn import nn
 from fastnn.tools.rivals import rows, turns
+from fastnn.tools.rivals.peers import fastnn_passes_peer
 from fastnn.tools.rivals.row import CONVOLUTIONS, POOLINGS, RECURRENT, SHORTEST, Row
 
 ROOM = Path(__file__).parent.parent / "bench"
@@ -152,3 +153,12 @@ def test_a_rival_lives_and_dies_alone(tmp_path, monkeypatch):
             workers["ncnn"].ask(SMALL[0], seconds=0.001)
     finally:
         turns.close(workers)
+
+
+def test_the_passes_of_convolutions_are_by_the_algorithm_that_they_name():
+    row = next(row for row in rows.ROWS if fastnn_passes_peer.build(row))
+    calls = fastnn_passes_peer.build(row)
+    for name in ("y", "dx", "dw"):
+        direct, auto = calls[f"direct {name}"](), calls[f"auto {name}"]()
+        assert not np.array_equal(direct, auto)
+        np.testing.assert_allclose(auto, direct, atol=1e-5 * abs(direct).max())

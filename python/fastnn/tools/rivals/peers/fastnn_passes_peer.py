@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,32 +15,31 @@ from .fastnn_peer import Calls, laid_out, set_threads, to_arrays, version
 __all__ = ["build", "set_threads", "to_arrays", "version"]
 
 
-def in_turn(algorithm: str, run: Callable[[], Any]) -> Callable[[], Any]:
-    def call() -> Any:
-        with fnn.conv_algorithm(algorithm):
-            return run()
+def passes(arrays: Any, attributes: dict[str, Any], dy: Any) -> dict[str, Any]:
+    """y, dx and dw of a convolution, of arguments as it normalises them."""
 
-    return call
+    def run(*need: bool) -> Any:
+        return ops.conv2d.run(*arrays, need=list(need), **attributes)
+
+    to_x, to_weight = run(True, False, False)[1], run(False, True, False)[1]
+    return {
+        "y": lambda: run(False, False, False)[0],
+        "dx": lambda: to_x(dy)[0],
+        "dw": lambda: to_weight(dy)[1],
+    }
 
 
 def build(row: Row) -> Calls:
-    """ "{"direct y": call, "direct dx": ..., "auto y": ...}; {} where there is no choice of algorithm."""
+    """{"direct y": call, "direct dx": ..., "auto y": ...}; {} where there is no choice of algorithm."""
     o = row.options
     if row.kind != "Conv2d" or o["kernel_size"] != 3 or o.get("groups", 1) > 1 or row.x[1] < 64:
         return {}
     x = laid_out(row.input(), row)
     weight, bias = row.weights().values()
-    stride, padding = o.get("stride", 1), o.get("padding", 0)
-
-    def run(*need: bool) -> Any:
-        arrays, attributes = ops.conv2d.normalise(x, weight, bias, stride, padding)
-        return ops.conv2d.run(*arrays, need=list(need), **attributes)
-
-    to_x, to_weight = run(True, False, False)[1], run(False, True, False)[1]
     dy = np.ascontiguousarray(row.gradient(row.output).transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-    passes = {
-        "y": lambda: run(False, False, False)[0],
-        "dx": lambda: to_x(dy)[0],
-        "dw": lambda: to_weight(dy)[1],
-    }
-    return {f"{how} {name}": in_turn(how, call) for how in ("direct", "auto") for name, call in passes.items()}
+    calls: Calls = {}
+    for how in ("direct", "auto"):
+        with fnn.conv_algorithm(how):  # an attribute of the call from here on
+            arrays, attributes = ops.conv2d.normalise(x, weight, bias, o.get("stride", 1), o.get("padding", 0))
+        calls |= {f"{how} {name}": call for name, call in passes(arrays, attributes, dy).items()}
+    return calls
