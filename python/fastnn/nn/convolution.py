@@ -28,6 +28,14 @@ class _Convolution(Module):
     """What convolutions share: parameters and how they are computed."""
 
     parameter_names = ("weight", "bias")
+    _shown: tuple[str, ...] = (
+        "kernel_size",
+        "stride",
+        "padding",
+        "dilation",
+        "groups",
+        "bias",
+    )  # as repr has them, after the channels
     in_channels: int
     out_channels: int
     weight: Parameter
@@ -43,10 +51,11 @@ class _Convolution(Module):
             return op(x, self.weight, self.bias, *rest)
 
     def extra_repr(self) -> str:
-        names = ("kernel_size", "stride", "padding", "output_padding", "dilation", "groups")
-        parts = [f"{name}={getattr(self, name)!r}" for name in names if hasattr(self, name)]
-        more = [] if self.algorithm is None else [f"algorithm={self.algorithm!r}"]
-        return ", ".join([f"{self.in_channels}, {self.out_channels}", *parts, f"bias={self.bias is not None}", *more])
+        shown = {name: getattr(self, name) for name in self._shown} | {"bias": self.bias is not None}
+        if self.algorithm is not None:
+            shown["algorithm"] = self.algorithm
+        parts = [f"{name}={value!r}" for name, value in shown.items()]
+        return ", ".join([f"{self.in_channels}, {self.out_channels}", *parts])
 
 
 class Conv2d(_Convolution):
@@ -161,6 +170,8 @@ class ConvTranspose2d(_Convolution):
     (2, 8, 14, 14)
     """
 
+    _shown = ("kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation")
+
     def __init__(
         self,
         in_channels: int,
@@ -206,6 +217,8 @@ class ConvTranspose1d(_Convolution):
     >>> nn.ConvTranspose1d(4, 8, 4, stride=2, padding=1)(np.zeros((2, 4, 50))).shape
     (2, 8, 100)
     """
+
+    _shown = ("kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation")
 
     def __init__(
         self,
