@@ -8,16 +8,15 @@ part.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from fastnn import nn
 from fastnn.arrays import columns_first
 from fastnn.nn import init
+from fastnn.nn.arguments import kept, parameters, plain
 from fastnn.nn.container import ModuleDict, ModuleList, Sequential
 from fastnn.nn.graph_module import GraphModule
 from fastnn.nn.module import Module
@@ -48,40 +47,21 @@ def layer_classes() -> dict[str, type[Module]]:
     }
 
 
-def _parameters(kind: type[Module]) -> list[str]:
-    """Names of the constructor's arguments, without *args and **kwargs."""
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [p.name for p in inspect.signature(kind).parameters.values() if p.kind in named]
-
-
 def _keywords(kind: type[Module]) -> list[str]:
     """Those that can only be given by name, and are None by default."""
-    every = inspect.signature(kind).parameters.values()
-    return [p.name for p in every if p.kind is p.KEYWORD_ONLY and p.default is None]
-
-
-def _plain(value: Any) -> Any:
-    """A constructor argument as JSON; raises NotRebuildable for what JSON does not have."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, (np.integer, np.floating)):
-        return value.item()
-    if isinstance(value, (tuple, list)):
-        return [_plain(part) for part in value]
-    raise NotRebuildable(f"an argument of the type {type(value).__name__} cannot be written")
+    return [name for name, p in parameters(kind).items() if p.kind is p.KEYWORD_ONLY and p.default is None]
 
 
 def arguments(layer: Module) -> dict[str, Any]:
-    """The constructor's arguments, from the attributes of the same names; ``bias`` may be the parameter itself."""
-    result = {}
-    for name in _parameters(type(layer)):
-        if not hasattr(layer, name):
-            raise NotRebuildable(f"{type(layer).__name__} does not keep its argument {name}")
-        value = getattr(layer, name)
-        if name == "bias" and not isinstance(value, bool):
-            value = value is not None
-        result[name] = _plain(value)
-    return result
+    """The constructor's arguments, as JSON has them; raises NotRebuildable for what it does not have."""
+    kind = type(layer)
+    found = kept(layer, kind)
+    if missing := [name for name in parameters(kind) if name not in found]:
+        raise NotRebuildable(f"{kind.__name__} does not keep its argument {missing[0]}")
+    try:
+        return {name: plain(value) for name, value in found.items()}
+    except TypeError as error:
+        raise NotRebuildable(str(error)) from error
 
 
 def _describe(module: Module, name: str, seen: dict[int, str]) -> Description:
@@ -141,7 +121,7 @@ def _build_layer(kind: type[Module], values: Any, tensors: int) -> Module:
     """One layer. ``tensors``: how many arrays there are, which bounds how many parameters it can have."""
     if isinstance(values, dict):  # files from before there were these
         values = {**dict.fromkeys(_keywords(kind)), **values}
-    if not isinstance(values, dict) or set(values) != set(_parameters(kind)):
+    if not isinstance(values, dict) or set(values) != set(parameters(kind)):
         raise ValueError(f"the arguments of {kind.__name__} do not fit: {values!r:.200}")
     layers = values.get("num_layers", 0)
     if isinstance(layers, int) and layers > tensors:

@@ -28,14 +28,7 @@ class _Convolution(Module):
     """What convolutions share: parameters and how they are computed."""
 
     parameter_names = ("weight", "bias")
-    _shown: tuple[str, ...] = (
-        "kernel_size",
-        "stride",
-        "padding",
-        "dilation",
-        "groups",
-        "bias",
-    )  # as repr has them, after the channels
+    _unnamed = 2
     in_channels: int
     out_channels: int
     weight: Parameter
@@ -49,13 +42,6 @@ class _Convolution(Module):
             return op(x, self.weight, self.bias, *rest)
         with conv_algorithm(self.algorithm):
             return op(x, self.weight, self.bias, *rest)
-
-    def extra_repr(self) -> str:
-        shown = {name: getattr(self, name) for name in self._shown} | {"bias": self.bias is not None}
-        if self.algorithm is not None:
-            shown["algorithm"] = self.algorithm
-        parts = [f"{name}={value!r}" for name, value in shown.items()]
-        return ", ".join([f"{self.in_channels}, {self.out_channels}", *parts])
 
 
 class Conv2d(_Convolution):
@@ -170,8 +156,6 @@ class ConvTranspose2d(_Convolution):
     (2, 8, 14, 14)
     """
 
-    _shown = ("kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation")
-
     def __init__(
         self,
         in_channels: int,
@@ -217,8 +201,6 @@ class ConvTranspose1d(_Convolution):
     >>> nn.ConvTranspose1d(4, 8, 4, stride=2, padding=1)(np.zeros((2, 4, 50))).shape
     (2, 8, 100)
     """
-
-    _shown = ("kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation")
 
     def __init__(
         self,

@@ -54,6 +54,8 @@ class CRF(Module):
 
     _reads_time = True
 
+    _unnamed, _shows_defaults = 1, False
+
     def __init__(self, num_tags: int, batch_first: bool = False) -> None:
         self.num_tags = positive_int(num_tags, "CRF", "num_tags")
         self.batch_first = bool(batch_first)
@@ -84,6 +86,3 @@ class CRF(Module):
         counts = _lengths(lengths, mask, x.shape, self.batch_first)
         x = ops.transpose(x, 0, 1) if self.batch_first else x
         return ops.crf_decode(x, self.transitions, self.start_transitions, self.end_transitions, counts)[0]
-
-    def extra_repr(self) -> str:
-        return f"{self.num_tags}" + (", batch_first=True" if self.batch_first else "")

@@ -29,6 +29,3 @@ class Dropout(Module):
 
     def forward(self, x: Any) -> Any:
         return ops.dropout(x, self.p, self.training)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"

@@ -35,6 +35,8 @@ class Embedding(Module):
     (2, 2, 8)
     """
 
+    _unnamed, _shows_defaults = 2, False
+
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None) -> None:
         self.num_embeddings = positive_int(num_embeddings, "Embedding", "num_embeddings")
         self.embedding_dim = positive_int(embedding_dim, "Embedding", "embedding_dim")
@@ -55,7 +57,3 @@ class Embedding(Module):
         flat = ops.concatenate([ops.reshape(part, (-1,)) for part in parts])
         rows = ops.split(ops.embedding(flat, self.weight, self.padding_idx), [math.prod(part.shape) for part in parts])
         return [ops.reshape(y, (*part.shape, self.embedding_dim)) for part, y in zip(parts, rows, strict=True)]
-
-    def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"

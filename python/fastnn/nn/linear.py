@@ -39,6 +39,3 @@ class Linear(Module):
 
     def forward(self, x: ArrayLike) -> Tensor:
         return ops.linear(x, self.weight, self.bias)
-
-    def extra_repr(self) -> str:
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

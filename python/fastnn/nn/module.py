@@ -13,6 +13,7 @@ from fastnn.arrays import positive_int
 from fastnn.graph.summary import Summary
 from fastnn.nn import mode as modes
 from fastnn.nn import state
+from fastnn.nn.arguments import shown
 from fastnn.nn.attributes import Attributes, check_collections
 from fastnn.nn.predict import predict
 from fastnn.nn.seen import seen
@@ -66,6 +67,8 @@ class Module(Attributes):
     columns_first: tuple[str, ...] = ()
     batch_axis: int = 0
     _reads_time: bool = False  # whether it has an axis of time
+    _unnamed: ClassVar[int] = 0  # so many of the constructor's arguments repr shows without their names
+    _shows_defaults: ClassVar[bool] = True  # whether it shows those that have their defaults
     _sees_tensors: ClassVar[bool] = False  # whether forward is somebody else's than the package's
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -95,8 +98,9 @@ class Module(Attributes):
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def extra_repr(self) -> str:
-        """What repr() shows between the brackets."""
-        return ""
+        """What repr() shows between the brackets: the constructor's arguments that are kept under their names and are
+        numbers, texts or short lists of them. Of a layer that a user derived from one of fastnn's, that one's."""
+        return shown(self, self._unnamed, self._shows_defaults)
 
     @property
     def training(self) -> bool:

@@ -20,6 +20,7 @@ from fastnn.value import Parameter
 class _BatchNorm(Module):
     buffer_names: tuple[str, ...] = ("running_mean", "running_var", "num_batches_tracked")
     parameter_names: tuple[str, ...] = ("weight", "bias")
+    _unnamed = 1
     _layouts: ClassVar[dict[int, str]]
 
     def __init__(
@@ -64,12 +65,6 @@ class _BatchNorm(Module):
             eps=self.eps,
             num_batches_tracked=count,
             relu=relu,
-        )
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
         )
 
 

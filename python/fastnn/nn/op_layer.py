@@ -34,6 +34,3 @@ class OpLayer(Module):
             return self._call(*arrays)
         values = type(self)._values(self)
         return self._call(*arrays, values) if len(self._options) == 1 else self._call(*arrays, *values)
-
-    def extra_repr(self) -> str:
-        return ", ".join([f"{name}={getattr(self, name)!r}" for name in self._options])

@@ -46,12 +46,6 @@ class MaxPool2d(Module):
     def forward(self, x: ArrayLike) -> Any:
         return ops.maxpool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
-
 
 class MaxPool1d(Module):
     """The largest value of each window of time steps: (N, C, L) -> (N, C, OL); arguments as MaxPool2d, in steps.
@@ -74,12 +68,6 @@ class MaxPool1d(Module):
 
     def forward(self, x: ArrayLike) -> Any:
         return ops.maxpool1d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
-
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
-            f"ceil_mode={self.ceil_mode}"
-        )
 
 
 class AvgPool2d(Module):
@@ -128,12 +116,6 @@ class AvgPool2d(Module):
             self.divisor_override,
         )
 
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"ceil_mode={self.ceil_mode}, count_include_pad={self.count_include_pad}"
-        )
-
 
 class AvgPool1d(Module):
     """The mean of each window of time steps: (N, C, L) -> (N, C, OL); arguments as AvgPool2d, in steps.
@@ -161,12 +143,6 @@ class AvgPool1d(Module):
     def forward(self, x: ArrayLike) -> Any:
         return ops.avgpool1d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
-            f"ceil_mode={self.ceil_mode}, count_include_pad={self.count_include_pad}"
-        )
-
 
 class AdaptiveAvgPool2d(Module):
     """Means over a grid of bins that covers the image: (N, C, H, W) -> (N, C, *output_size).
@@ -186,9 +162,6 @@ class AdaptiveAvgPool2d(Module):
     def forward(self, x: ArrayLike) -> Any:
         return ops.adaptive_avgpool2d(x, self.output_size)
 
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"
-
 
 class AdaptiveAvgPool1d(Module):
     """Means over bins that cover the sequence: (N, C, L) -> (N, C, output_size).
@@ -204,6 +177,3 @@ class AdaptiveAvgPool1d(Module):
 
     def forward(self, x: ArrayLike) -> Any:
         return ops.adaptive_avgpool1d(x, self.output_size)
-
-    def extra_repr(self) -> str:
-        return f"output_size={self.output_size}"

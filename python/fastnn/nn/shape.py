@@ -28,9 +28,6 @@ class Flatten(Module):
     def forward(self, x: ArrayLike) -> Any:
         return ops.flatten(x, self.start_dim, self.end_dim)
 
-    def extra_repr(self) -> str:
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
-
 
 class Identity(Module):
     """Gives back its input; takes any arguments and ignores them, as a placeholder for another layer.

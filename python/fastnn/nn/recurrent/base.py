@@ -30,6 +30,7 @@ class Recurrent(Module):
     """Layers above each other, in one direction or both; a subclass says which op a layer is."""
 
     _reads_time = True
+    _unnamed, _shows_defaults = 2, False
     _gates = 1
     _parts: tuple[str, ...] = (" h",)  # of the state
     _kinds: tuple[str, ...] = WEIGHTS  # of parameters, as the op takes them
@@ -212,10 +213,3 @@ class Recurrent(Module):
             cell = {1: f"rnn_{getattr(self, 'nonlinearity', '')}", 3: "gru", 4: "lstm"}[self._gates]
             return prepare(cell, weights)
         return prepare_op(op, weights, self.input_size, [self._state_size(part) for part in self._parts])
-
-    def extra_repr(self) -> str:
-        text = f"{self.input_size}, {self.hidden_size}"
-        for name, default in (("num_layers", 1), ("bias", True), ("batch_first", False), ("dropout", 0)):
-            if getattr(self, name) != default:
-                text += f", {name}={getattr(self, name)}"
-        return text + (", bidirectional=True" if self.bidirectional else "")

@@ -13,6 +13,8 @@ from fastnn.value import Parameter
 
 
 class Cell(Module):
+    _unnamed, _shows_defaults = 2, False
+
     _reads_time = True
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool, gates: int) -> None:
@@ -30,9 +32,6 @@ class Cell(Module):
         """For one step from the state hx."""
         note_cell(self, hx)
         return [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
-
-    def extra_repr(self) -> str:
-        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
 
 
 class RNNCell(Cell):
@@ -55,9 +54,6 @@ class RNNCell(Cell):
 
     def forward(self, x: Any, hx: Any = None) -> Any:
         return ops.rnn_cell(x, one_state(hx, "RNNCell"), *self._weights(hx), nonlinearity=self.nonlinearity)
-
-    def extra_repr(self) -> str:
-        return super().extra_repr() + (", nonlinearity='relu'" if self.nonlinearity == "relu" else "")
 
 
 class LSTMCell(Cell):

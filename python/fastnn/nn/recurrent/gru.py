@@ -64,6 +64,3 @@ class GRU(Recurrent):
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         y, h_n = self._run(x, (one_state(hx, "GRU"),), lengths)
         return y, h_n
-
-    def extra_repr(self) -> str:
-        return super().extra_repr() + changed(self, self._options)

@@ -106,6 +106,3 @@ class LSTM(Recurrent):
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, tuple[Any, Any]]:
         y, h_n, c_n = self._run(x, pair_of_states(hx, "LSTM"), lengths)
         return y, (h_n, c_n)
-
-    def extra_repr(self) -> str:
-        return super().extra_repr() + changed(self, self._options)

@@ -61,6 +61,3 @@ class RNN(Recurrent):
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
         y, h_n = self._run(x, (one_state(hx, "RNN"),), lengths)
         return y, h_n
-
-    def extra_repr(self) -> str:
-        return super().extra_repr() + (", nonlinearity='relu'" if self.nonlinearity == "relu" else "")

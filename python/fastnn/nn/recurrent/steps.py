@@ -102,6 +102,3 @@ class LastStep(Module):
         if lengths is not None:
             raise ValueError("LastStep: x is a list of sequences, which have their lengths, but lengths are given")
         return ops.stack([ops.index(part, -1) for part in parts])
-
-    def extra_repr(self) -> str:
-        return "" if self.batch_first is None else f"batch_first={self.batch_first}"
