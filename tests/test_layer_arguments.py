@@ -135,3 +135,14 @@ def test_after_an_argument_that_is_left_out_there_are_names():
     layer = nn.Conv2d(1, 2, 3)
     layer.in_channels = object()
     assert repr(layer).startswith("Conv2d(out_channels=2, kernel_size=(3, 3)")
+
+
+def test_layers_of_one_op_take_their_inputs_by_name(rng):
+    x, target = rng.standard_normal((2, 3, 4)).astype(np.float32)
+    for layer in (nn.ReLU(), nn.ELU(0.5), nn.Softmax(dim=1), nn.LeakyReLU(0.2), nn.Softplus(2.0, 1.0)):
+        assert np.array_equal(layer(x=x), layer(x))
+    for loss in (nn.MSELoss("sum"), nn.L1Loss(), nn.HuberLoss(delta=0.5), nn.BCEWithLogitsLoss()):
+        assert np.array_equal(loss(input=x, target=target), loss(x, target))
+        assert np.array_equal(loss(x, target=target), loss(x, target))
+    with pytest.raises(TypeError):
+        nn.Softmax(dim=1)(x=x, dim=0)

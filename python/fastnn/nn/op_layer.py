@@ -29,7 +29,9 @@ class OpLayer(Module):
             if cls._options:
                 cls._values = attrgetter(*cls._options)
 
-    def forward(self, *arrays: Any) -> Any:
+    def forward(self, *arrays: Any, **named: Any) -> Any:
+        if named:
+            return self._call(*arrays, **named, **{name: getattr(self, name) for name in self._options})
         if not self._options:
             return self._call(*arrays)
         values = type(self)._values(self)
