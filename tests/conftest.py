@@ -39,3 +39,9 @@ def direct():
     """Convolutions as plain sums for one test."""
     with fnn.conv_algorithm("direct"):
         yield
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where a test may write a model."""
+    return tmp_path / "model.safetensors"

@@ -66,11 +66,6 @@ CASES = {
 }
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model.safetensors"
-
-
 # Round trips
 
 

@@ -20,11 +20,6 @@ from fastnn.files.checkpoint import CheckpointError
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model.safetensors"
-
-
-@pytest.fixture
 def saved(path):
     fnn.save(small_model(), path)
     return path

@@ -15,11 +15,6 @@ import fastnn as fnn
 from fastnn import nn
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model.safetensors"
-
-
 def contents(folder):
     return sorted(file.name for file in folder.iterdir())
 

@@ -18,11 +18,6 @@ from fastnn.files.checkpoint import CheckpointError
 from fastnn.files.graphs import build_graph, describe_graph
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model.safetensors"
-
-
 def parts_of(data, path=()):
     yield path
     for key in data if isinstance(data, dict) else range(len(data)) if isinstance(data, list) else ():

@@ -21,11 +21,6 @@ from fastnn.nn import functional as F
 GENERATOR = np.random.default_rng(0)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model.safetensors"
-
-
 def reloaded(model, path, *inputs):
     fnn.save(model, path, example=tuple(inputs))
     return fnn.load(path)

@@ -10,11 +10,6 @@ from fastnn import nn
 from fastnn.files.checkpoint import CheckpointError
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model.safetensors"
-
-
 class Deep(nn.Module):
     """Another function in each mode."""
 

@@ -19,11 +19,6 @@ from fastnn.files.checkpoint import CheckpointError
 from fastnn.nn.tree import by_holder, entries
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model.safetensors"
-
-
 def embedding_and_output():
     model = nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 7, bias=False))
     model[1].weight = model[0].weight
