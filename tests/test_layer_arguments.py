@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from models import LAYERS
 from test_checkpoint import CASES
 
@@ -72,6 +71,7 @@ def test_every_option_that_was_given_is_shown(name):
     ],
 )
 def test_torch_takes_the_repr_for_the_same_layer(make):
+    torch = pytest.importorskip("torch")
     theirs = make(torch.nn)
     assert repr(eval(repr(make(nn)), dict(vars(torch.nn)))) == repr(theirs)
 
