@@ -13,8 +13,9 @@ from fastnn import _core
 ERRORS = (TypeError, ValueError, MemoryError, IndexError)
 SIZES = [-(2**63), -(2**31), -1, 0, 1, 2, 2**31 - 1, 2**31, 2**32, 2**47, 2**62, 2**63 - 1, 2**63, 1.5, None, "x"]
 RUNTIME = {"are_dense", "set_num_threads", "set_isa", "clear_cache", "memory_stats"}
+VALUES = {"computed", "know_tensor", "opened"}  # take any object
 ANY = {"arithmetic", "broadcast_to", "digest"}  # take other dtypes or answer None; tested below
-UNRECORDED = RUNTIME | ANY
+UNRECORDED = RUNTIME | VALUES | ANY
 
 
 def _record():
@@ -23,7 +24,7 @@ def _record():
     originals = {
         name: f
         for name, f in vars(_core).items()
-        if callable(f) and not name.startswith("_") and name not in RUNTIME | ANY
+        if callable(f) and not name.startswith("_") and name not in UNRECORDED
     }
 
     def recorder(name, function):
@@ -45,7 +46,7 @@ def _record():
     x = np.random.default_rng(3).standard_normal((5, 2, 4)).astype(np.float32)
     pairs, bound = np.ones((4, 4), np.float32), np.ones(4, np.float32)
     calls["crf_decode"] = [[x, pairs, bound, bound, np.array([5, 3])]]
-    calls["ctc_beam"] = [[x, np.array([5, 3]), 3, 0]]
+    calls["ctc_beam"] = [[x, np.array([5, 3]), 3, 0, 2]]
     calls["ctc_greedy"] = [[x, np.array([5, 3]), 0]]
     calls["empty"] = [[[2, 3]]]
     calls["empty_channels_last"] = [[[2, 3, 4, 5]]]

@@ -1,4 +1,6 @@
 // The losses and their decoders: crf, cross_entropy, ctc, those of one element.
+#include <limits>
+
 #include "arrays.h"
 #include "ops/crf.h"
 #include "ops/cross_entropy.h"
@@ -153,23 +155,28 @@ std::tuple<I64, I64, F32> ctc_greedy(const F32& x, const I64& frames, int64_t bl
   return {labels, counts, scores};
 }
 
-// For each sample its beam, best first: (labels, score).
-std::vector<std::vector<std::pair<I64, double>>> ctc_beam(const F32& x, const I64& frames, int64_t width,
-                                                          int64_t blank) {
+// Of each sample the `top` best, best first: labels (N, top, T), zeros behind the last, how many (N, top), -1 where there
+// is no such, and scores (N, top), -inf there.
+std::tuple<I64, I64, F32> ctc_beam(const F32& x, const I64& frames, int64_t width, int64_t blank, int64_t top) {
   require_log_probs(x, frames, "ctc_beam_decode");
-  std::vector<std::vector<CtcLabelling>> found;
-  {
-    const py::gil_scoped_release nogil;
-    found = fastnn::ctc_beam(blank, width, view(x), view(frames));
-  }
-  std::vector<std::vector<std::pair<I64, double>>> result(found.size());
-  for (size_t i = 0; i < found.size(); ++i)
-    for (const CtcLabelling& one : found[i]) {
-      I64 labels = empty<int64_t>({static_cast<py::ssize_t>(one.labels.size())});
-      std::copy(one.labels.begin(), one.labels.end(), labels.mutable_data());
-      result[i].emplace_back(labels, one.score);
+  const int64_t t = x.shape(0), n = x.shape(1);
+  I64 labels = empty<int64_t>({n, top, t}), counts = empty<int64_t>({n, top});
+  F32 scores = empty({n, top});
+  int64_t *label = labels.mutable_data(), *count = counts.mutable_data();
+  float* score = scores.mutable_data();
+  const py::gil_scoped_release nogil;
+  const std::vector<std::vector<CtcLabelling>> found = fastnn::ctc_beam(blank, width, view(x), view(frames));
+  std::fill_n(label, n * top * t, 0);
+  std::fill_n(count, n * top, -1);
+  std::fill_n(score, n * top, -std::numeric_limits<float>::infinity());
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t k = 0; k < std::min<int64_t>(top, found[i].size()); ++k) {
+      const CtcLabelling& one = found[i][k];
+      std::copy(one.labels.begin(), one.labels.end(), label + (i * top + k) * t);
+      count[i * top + k] = static_cast<int64_t>(one.labels.size());
+      score[i * top + k] = static_cast<float>(one.score);
     }
-  return result;
+  return {labels, counts, scores};
 }
 
 }  // namespace
@@ -186,7 +193,7 @@ void bind_loss(py::module_& m) {
   m.def("cross_entropy_probabilities", &bound::cross_entropy_probabilities, "x"_a.noconvert(), "target"_a.noconvert(),
         "weight"_a.noconvert(), "label_smoothing"_a, "reduction"_a, "gradient"_a);
   m.def("ctc_beam", &bound::ctc_beam, "log_probs"_a.noconvert(), "input_lengths"_a.noconvert(), "beam_width"_a,
-        "blank"_a);
+        "blank"_a, "top"_a);
   m.def("ctc_greedy", &bound::ctc_greedy, "log_probs"_a.noconvert(), "input_lengths"_a.noconvert(), "blank"_a);
   m.def("ctc_loss", &bound::ctc_loss, "log_probs"_a.noconvert(), "targets"_a.noconvert(), "starts"_a.noconvert(),
         "input_lengths"_a.noconvert(), "target_lengths"_a.noconvert(), "weights"_a.noconvert(), "blank"_a,

@@ -154,6 +154,7 @@ static void bind_all(py::module_& m) {
   void bind_sequence(py::module_&); bind_sequence(m);
   void bind_steps(py::module_&); bind_steps(m);
   void bind_stream(py::module_&); bind_stream(m);
+  void bind_tensors(py::module_&); bind_tensors(m);
   // clang-format on
 }
 

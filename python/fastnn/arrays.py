@@ -201,6 +201,8 @@ def columns_first(x: npt.NDArray[Any]) -> FloatArray:
 
 def positive_int(value: Any, op: str, name: str, minimum: int = 1) -> int:
     """``value`` as an int of at least ``minimum`` and below 2**31."""
+    if type(value) is int and minimum <= value < 2**31:
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{op}: {name} is {value!r}, expected an integer")
     if not minimum <= value < 2**31:
@@ -210,6 +212,8 @@ def positive_int(value: Any, op: str, name: str, minimum: int = 1) -> int:
 
 def pair(value: Any, op: str, name: str, minimum: int = 1) -> tuple[int, int]:
     """An int, or a pair of ints for (height, width), as a pair."""
+    if type(value) is int and minimum <= value < 2**31:
+        return value, value
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(values) != 2:
         raise ValueError(f"{op}: {name} is {value!r}, expected one integer or two")

@@ -42,6 +42,6 @@ def tensor(data: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
             as_value(given, "tensor", "data")  # raises for what is no number
             with np.errstate(invalid="ignore"):
                 array = given.astype(wanted)
-    made = computed(np.array(array), None, 0)
+    made = computed(np.array(array), None, 0, False)
     made.requires_grad = requires_grad
     return made

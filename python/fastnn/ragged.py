@@ -12,14 +12,6 @@ from fastnn.arrays import as_indices
 Indices = npt.NDArray[np.int64]
 
 
-def as_lengths(lengths: Any, op: str) -> Indices:
-    """(N) integers, each at least 1, or an error."""
-    counts = as_indices(lengths, op, "lengths")
-    if counts.ndim != 1 or not counts.size or counts.min() < 1:
-        raise ValueError(f"{op}: lengths are {counts}, expected (N) numbers of time steps, at least 1")
-    return counts
-
-
 class Packing:
     """How N sequences lie in packed rows: those of step 0, longest sequence first, then those of step 1, and so on.
 
@@ -37,9 +29,11 @@ class Packing:
     """
 
     def __init__(self, lengths: Any, op: str = "Packing") -> None:
-        self.lengths = as_lengths(lengths, op)
+        self.lengths = as_indices(lengths, op, "lengths")
         self.order: Indices = np.argsort(-self.lengths, kind="stable")
-        self.steps = int(self.lengths.max())
+        if self.lengths.ndim != 1 or not self.lengths.size or self.lengths[self.order[-1]] < 1:
+            raise ValueError(f"{op}: lengths are {self.lengths}, expected (N) numbers of time steps, at least 1")
+        self.steps = int(self.lengths[self.order[0]])
         longer = self.lengths.size - np.cumsum(np.bincount(self.lengths, minlength=self.steps + 1))
         self.batch_sizes: Indices = longer[: self.steps].astype(np.int64)
         self.time: Indices = np.repeat(np.arange(self.steps), self.batch_sizes)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import writes
+from fastnn._core import know_tensor
 from fastnn.arrays import FloatArray, as_float32, as_like
 from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol, Size
 from fastnn.ownership import belongs_to_itself
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
     class _GivenByOps(InPlace, Operators, Conversions, Methods):
         """Operators and methods, each of which calls an op."""
 
+    def computed(array: npt.NDArray[Any], node: Node | None, index: int, exposed: bool) -> Tensor:
+        """A Tensor of the array, as it is: the output of that number of the node, or of no gradient where that is None.
+        exposed: whether somebody else may write to the array."""
+
 else:
+    from fastnn._core import computed
 
     class _GivenByOps:
         """Where ``give`` puts operators and methods: here no op is known."""
@@ -283,14 +289,4 @@ def wrapped(array: npt.NDArray[Any]) -> Tensor:
     return computed(array, None, 0, True)
 
 
-def computed(data: npt.NDArray[Any], node: Node | None, index: int, exposed: bool = False) -> Tensor:
-    tensor = Tensor.__new__(Tensor)
-    tensor._array = data
-    tensor._exposed = exposed
-    tensor._grad = None
-    tensor._requires_grad = node is not None
-    tensor._node = node
-    tensor._index = index
-    tensor._home = None
-    tensor._lent = False
-    return tensor
+know_tensor(Tensor)

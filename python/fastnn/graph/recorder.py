@@ -137,7 +137,7 @@ class Recorder:
             return self._untraceable(op, found)
         inputs = tuple([None if a is None else self._value(g, a) for g, a in zip(given, arrays, strict=True)])
         dtypes = tuple([None if a is None else a.dtype.name for a in arrays])
-        tensors = tuple([computed(part, None, 0) for part in parts])
+        tensors = tuple([computed(part, None, 0, False) for part in parts])
         outputs = tuple([self.computed(tensor) for tensor in tensors])
         self.calls.append(Call(op, inputs, dtypes, attributes, outputs, self._scope[-1]))
         return tensors if isinstance(found, tuple) else tensors[0]

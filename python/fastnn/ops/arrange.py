@@ -83,8 +83,7 @@ def _pad_sides(x: Shape, pad: Shape) -> tuple[list[int], list[int]]:
     if len(pad) % 2 or len(pad) > 2 * len(x) or (pad and min(pad) < 0):
         raise ValueError(f"pad: pad is {pad} for x of shape {x}, expected up to {len(x)} pairs of sizes >= 0")
     before, after = [0] * len(x), [0] * len(x)
-    for i in range(len(pad) // 2):
-        before[-1 - i], after[-1 - i] = pad[2 * i], pad[2 * i + 1]
+    before[len(x) - len(pad) // 2 :], after[len(x) - len(pad) // 2 :] = pad[-2::-2], pad[::-2]
     return before, after
 
 

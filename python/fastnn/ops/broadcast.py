@@ -66,7 +66,7 @@ def new(shape: tuple[int, ...], channels_last: bool = False) -> FloatArray:
     """An array with undefined contents; large ones in a block of the cache, where no page has to be mapped again."""
     if channels_last:
         return _core.empty_channels_last(shape)
-    return _core.empty(shape) if len(shape) and np.prod(shape) >= _LARGE else np.empty(shape, np.float32)
+    return _core.empty(shape) if len(shape) and math.prod(shape) >= _LARGE else np.empty(shape, np.float32)
 
 
 def _large(ufunc: np.ufunc, operands: tuple[FloatArray, ...]) -> FloatArray:

@@ -14,6 +14,8 @@ Sides = tuple[int, int, int, int]
 
 
 def check_probability(p: float, op: str) -> float:
+    if type(p) is float and 0 <= p <= 1:
+        return p
     if isinstance(p, bool) or not isinstance(p, (int, float, np.number)):
         raise TypeError(f"{op}: p is {p!r}, expected a probability from 0 to 1")
     if not 0 <= p <= 1:

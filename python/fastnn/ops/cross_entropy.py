@@ -23,6 +23,15 @@ def _class_axis(x: Shape) -> int:
     return min(1, len(x) - 1)
 
 
+def _as_input(rows: FloatArray, dy: FloatArray, shape: Shape) -> FloatArray:
+    """The gradient with respect to an input of that shape: rows of classes, each times its element of dy."""
+    if len(shape) == 2 and dy.ndim == 0:
+        return scaled(rows, dy)
+    axis = _class_axis(shape)
+    rows = rows.reshape(*shape[:axis], *shape[axis + 1 :], shape[axis])
+    return np.moveaxis(scaled(rows, dy if dy.ndim == 0 else dy[..., None]), -1, axis)
+
+
 def _shape(
     input: Shape,
     target: Shape,
@@ -70,31 +79,31 @@ def _run(
 ) -> tuple[FloatArray, Backward]:
     if need[2]:
         raise ValueError("cross_entropy: weight cannot require a gradient")
-    shape, axis = input.shape, _class_axis(input.shape)
+    shape = input.shape
+    axis = 1 if len(shape) > 1 else 0
     outer = shape[:axis] + shape[axis + 1 :]
     if target.shape != (shape if probabilities else outer) or shape[axis] < 2 or (probabilities and ignore_index >= 0):
         raise ValueError("cross_entropy: input and target do not match")
-    rows, weight = rows_along(input, axis), None if weight is None else np.ascontiguousarray(weight)
+    rows = rows_along(input, axis)
+    if weight is not None:
+        weight = np.ascontiguousarray(weight)
     if probabilities:
         shares = rows_along(target, axis)
         loss, gradient = _core.cross_entropy_probabilities(rows, shares, weight, label_smoothing, reduction, need[0])
     else:
-        classes = np.ascontiguousarray(target).reshape(-1)
+        classes = np.ascontiguousarray(target)
+        if classes.ndim != 1:
+            classes = classes.reshape(-1)
         loss, gradient = _core.cross_entropy(rows, classes, weight, ignore_index, label_smoothing, reduction, need[0])
     logits = rows if need[1] else None
 
-    def back(part: FloatArray, dy: FloatArray) -> FloatArray:
-        if len(shape) == 2 and dy.ndim == 0:
-            return scaled(part, dy)
-        return np.moveaxis(scaled(part.reshape(*outer, shape[axis]), dy if dy.ndim == 0 else dy[..., None]), -1, axis)
-
     def backward(dy: FloatArray) -> tuple[FloatArray | None, ...]:
-        dx = None if gradient is None else back(gradient, dy)
+        dx = None if gradient is None else _as_input(gradient, dy, shape)
         dt = None
         if logits is not None:
             share = np.float32(-(1 - label_smoothing) / (len(logits) if reduction == "mean" else 1))
             dt = log_softmax(logits, 1) * share
-            dt = back(dt if weight is None else dt * weight, dy)
+            dt = _as_input(dt if weight is None else dt * weight, dy, shape)
         return dx, dt
 
     return loss.reshape(outer) if reduction == "none" else loss, backward
@@ -128,7 +137,9 @@ def cross_entropy(
     >>> fnn.ops.cross_entropy([[0.0, 0.0], [9.0, 9.0]], [0, 1])
     array(0.6931472, dtype=float32)
     """
-    x, target = as_float32(input, "cross_entropy", "input"), as_array(target, "cross_entropy", "target")
+    x = as_float32(input, "cross_entropy", "input")
+    if type(target) is not np.ndarray:
+        target = as_array(target, "cross_entropy", "target")
     if target.shape == x.shape and target.dtype.kind in "biu" and x.ndim:
         raise ValueError(
             f"cross_entropy: target has the shape of input, {x.shape}, but dtype {target.dtype}: one-hot labels? Write "

@@ -71,13 +71,7 @@ def _beam_run(
     top: int,
 ) -> tuple[tuple[Any, ...], None]:
     given = input_of(log_probs, input_lengths, "ctc_beam_decode")
-    beams = _core.ctc_beam(given.x, given.frames, beam_width, blank)
-    labels = np.zeros((len(beams), top, len(given.x)), np.int64)
-    counts, scores = np.full((len(beams), top), -1, np.int64), np.full((len(beams), top), -np.inf, np.float32)
-    for n, beam in enumerate(beams):
-        for k, (sequence, score) in enumerate(beam[:top]):
-            labels[n, k, : len(sequence)], counts[n, k], scores[n, k] = sequence, len(sequence), score
-    return (labels, counts, scores), None
+    return _core.ctc_beam(given.x, given.frames, beam_width, blank, top), None
 
 
 @look(shape=_beam_shape, run=_beam_run, outputs=("int64", "int64", "float32"))

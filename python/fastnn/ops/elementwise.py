@@ -48,6 +48,8 @@ def by_kernel(name: str, options: list[str]) -> Run:
     def run(x: FloatArray, *, need: Any, **attributes: Any) -> tuple[FloatArray, Any]:
         x, values = dense(x), values_of(attributes)
         y = _core.activation_forward(name, x, values)
+        if not need[0]:
+            return y, None
         saved = y if from_output else x
 
         def backward(dy: FloatArray) -> tuple[FloatArray]:

@@ -28,11 +28,6 @@ def _is_basic(part: Any) -> bool:
     return part is None or part is Ellipsis or isinstance(part, (int, slice, np.bool_, np.integer))
 
 
-def _picks_once(part: Any) -> bool:
-    """Whether a part of a key can name no element twice."""
-    return _is_basic(part) or np.asarray(part).dtype == np.bool_
-
-
 def _axes_of(part: Any) -> int:
     """How many axes of the array a part of a key speaks of."""
     if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
@@ -142,24 +137,24 @@ def _shape(x: Shape, *arrays: Shape, key: Sequence[Part]) -> Shape:
 
 
 def _run(x: FloatArray, *arrays: Array, need: Sequence[bool], key: Sequence[Part]) -> tuple[FloatArray, Backward]:
+    if need[0] and arrays:  # the gradient needs them as they are now
+        arrays = tuple([np.array(array) for array in arrays])
     parts = _key(key, arrays)
     try:
         x_shape, y = x.shape, np.asarray(x[parts])
     except IndexError as error:
         raise _misfit(x.shape, str(error)) from None
-    # What the gradient needs of the key is taken now: its arrays may have changed by then.
-    if not need[0] or not arrays or all(_picks_once(part) for part in parts):
-        places = tuple([part if _is_basic(part) else np.array(part) for part in parts]) if arrays else parts
+    if "array" not in key:  # nothing is picked twice
 
         def backward(dy: FloatArray) -> tuple[FloatArray]:
             dx = np.zeros(x_shape, np.float32)
-            dx[places] = dy
+            dx[parts] = dy
             return (dx,)
 
         return y, backward
-    numbers, rows, width = _picked_rows(x_shape, parts)
 
     def backward_picked(dy: FloatArray) -> tuple[FloatArray]:
+        numbers, rows, width = _picked_rows(x_shape, parts)
         if width != 1:
             dy = np.ascontiguousarray(dy, np.float32).reshape(numbers.size, width)
             return (_core.embedding_backward(numbers, dy, rows, -1).reshape(x_shape),)

@@ -49,7 +49,7 @@ def _check_shapes(shapes: Sequence[Shape], op: str, axis: int | None) -> None:
 
 
 def _along(axis: int, start: int, stop: int) -> tuple[slice, ...]:
-    return (*(slice(None),) * axis, slice(start, stop))
+    return (*(slice(None),) * axis, slice(start, stop)) if axis else (slice(start, stop),)
 
 
 def _concatenate_shape(*shapes: Shape, dim: int) -> Shape:
@@ -149,8 +149,9 @@ def _pieces_shape(x: Shape, sizes: list[int], axis: int) -> list[Shape]:
 
 
 def _pieces(x: FloatArray, sizes: list[int], axis: int) -> Results:
-    places = [_along(axis, end - n, end) for end, n in zip(itertools.accumulate(sizes), sizes, strict=True)]
-    x_shape = x.shape
+    x_shape, places, end = x.shape, list[tuple[slice, ...]](), 0
+    for n in sizes:
+        places.append(_along(axis, end, end := end + n))
 
     def backward(*dys: FloatArray | None) -> tuple[FloatArray]:
         dx = np.zeros(x_shape, np.float32)

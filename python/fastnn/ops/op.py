@@ -17,10 +17,10 @@ from typing import Any, Generic, ParamSpec
 import numpy as np
 import numpy.typing as npt
 
-from fastnn import writes
+from fastnn import _core, writes
 from fastnn.arrays import as_array, as_float
 from fastnn.ops.recording import recorded
-from fastnn.tape import Backward, Edge, Node, mode
+from fastnn.tape import Backward, Node, mode
 from fastnn.value import Tensor, computed
 
 P = ParamSpec("P")
@@ -32,7 +32,6 @@ Run = Callable[..., tuple[Any, Any]]  # (y, backward)
 
 REFUSALS = (IndexError, OverflowError, TypeError, ValueError)
 _FLOAT32 = np.dtype(np.float32)
-_NO_MEMORY = frozenset((bool, float, int, list, str, tuple, type(None)))
 
 OPS: dict[str, Op[Any]] = {}  # every op of the package, by name
 
@@ -99,46 +98,13 @@ class Op(Generic[P]):
         given: Any = args if not options or self._names.isdisjoint(options) else self._placed(args, options)
         if recorded and mode.recorder is not None:
             return self._handed_on(list(given), options)
-        for value in given:
-            if isinstance(value, Tensor):
-                break
-        else:
-            try:
-                arrays, attributes = self.normalise(*given, **options)
-            except (OverflowError, TypeError):
-                arrays, attributes = self._in_floats(given, options)
-            if self._floats and arrays[0].dtype is not _FLOAT32:
-                arrays, attributes = self._in_floats(given, options)
-            return self.compute(arrays, [False] * len(arrays), attributes)[0]
-        given, need, taped = list(given), [False] * len(given), mode.recording
-        edges: list[Edge | None] | None = None
-        reached: list[int] | None = None  # arguments that the user can reach and a gradient may need
-        for i, value in enumerate(given):
-            if isinstance(value, Tensor):
-                given[i] = value._array
-                if not taped:
-                    continue
-                if value._requires_grad:
-                    need[i] = True
-                    if edges is None:
-                        edges = [None] * len(given)
-                    edges[i] = value if value._node is None else (value._node, value._index)
-                    if not value._exposed:
-                        continue
-            elif type(value) in _NO_MEMORY:
-                continue
-            elif not isinstance(value, np.ndarray):
-                if not hasattr(value, "__array__") and not isinstance(value, memoryview):
-                    continue
-                name = self.arguments[i] if i < len(self.arguments) else f"argument {i}"
-                given[i] = as_array(value, self.name, name)
-            if i in self._unread:
-                continue
-            if reached is None:
-                reached = [i]
-            else:
-                reached.append(i)
-        arrays, attributes = self.normalise(*given, **options)
+        tensors = _core.opened(given, mode.recording)
+        if tensors is None:
+            return self._on_arrays(given, options)
+        values, need, edges, reached, others = tensors
+        if others:
+            reached = (reached or []) + [i for i in others if self._as_array(values, i)]
+        arrays, attributes = self.normalise(*values, **options)
         if len(need) != len(arrays):
             need = [*need[: len(arrays)], *[False] * (len(arrays) - len(need))]
         try:  # compute, without the call
@@ -146,15 +112,44 @@ class Op(Generic[P]):
         except REFUSALS:
             self._explain(arrays, attributes)
             raise
-        if edges is None or backward is None:
-            return tuple([computed(part, None, 0) for part in y]) if type(y) is tuple else computed(y, None, 0)
         several = type(y) is tuple
-        watched = writes.watched([given[i] for i in reached]) if reached else None
+        if edges is None or backward is None:
+            return tuple([computed(part, None, 0, False) for part in y]) if several else computed(y, None, 0, False)
+        if reached and self._unread:
+            reached = [i for i in reached if i not in self._unread]
+        watched = writes.watched([values[i] for i in reached]) if reached else None
         node = Node(self.name, backward, edges, len(y) if several else 1, watched)
-        outputs = [computed(part, node, i) for i, part in enumerate(y)] if several else [computed(y, node, 0)]
+        if not several:
+            output = computed(y, node, 0, False)
+            if reached:
+                _mark_shared([output], reached, values)
+            return output
+        outputs = [computed(part, node, i, False) for i, part in enumerate(y)]
         if reached:
-            _mark_shared(outputs, reached, given)
-        return tuple(outputs) if several else outputs[0]
+            _mark_shared(outputs, reached, values)
+        return tuple(outputs)
+
+    def _on_arrays(self, given: Sequence[Any], options: dict[str, Any]) -> Any:
+        """The call, with no Tensor among its arguments."""
+        try:
+            arrays, attributes = self.normalise(*given, **options)
+        except (OverflowError, TypeError):
+            arrays, attributes = self._in_floats(given, options)
+        if self._floats and arrays[0].dtype is not _FLOAT32:
+            arrays, attributes = self._in_floats(given, options)
+        try:
+            return self.run(*arrays, need=[False] * len(arrays), **attributes)[0]
+        except REFUSALS:
+            self._explain(arrays, attributes)
+            raise
+
+    def _as_array(self, values: list[Any], i: int) -> bool:
+        """Makes an array of argument i where it is like one, such as a torch tensor; whether it is."""
+        if not hasattr(values[i], "__array__") and not isinstance(values[i], memoryview):
+            return False
+        name = self.arguments[i] if i < len(self.arguments) else f"argument {i}"
+        values[i] = as_array(values[i], self.name, name)
+        return True
 
     def compute(self, arrays: Arrays, need: list[bool], attributes: Attributes) -> tuple[Any, Backward | None]:
         """``run``; what it refuses, ``shape`` explains."""

@@ -14,7 +14,7 @@ from fastnn.tape import Backward
 
 
 def _require_rows(index: Any, count: int, x: Shape, name: str) -> None:
-    if index.ndim != 1 or (index.size and (index.min() < 0 or index.max() >= count)):
+    if index.ndim != 1 or (index.size and index.view(np.uint64).max() >= count):  # negative ones are large then
         raise ValueError(f"{name}: index has shape {index.shape}, expected rows (K) in [0, {count}), x {x}")
 
 

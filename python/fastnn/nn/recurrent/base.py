@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+import functools
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 from fastnn import ops
-from fastnn.arrays import positive_int
+from fastnn.arrays import as_indices, positive_int
 from fastnn.nn.init import fan_in_bound, uniform
 from fastnn.nn.listen import note_layer
 from fastnn.nn.mode import evaluation
@@ -15,7 +15,6 @@ from fastnn.nn.recurrent.packed import Listed, Packed, Padded
 from fastnn.nn.recurrent.streaming import Stream, prepare, prepare_op
 from fastnn.ops.checks import check_probability
 from fastnn.ops.recurrent import WEIGHTS
-from fastnn.ragged import as_lengths
 from fastnn.value import Parameter, Tensor
 
 _ONE_WAY = (None,) * len(WEIGHTS)
@@ -82,7 +81,7 @@ class Recurrent(Module):
         """One layer: (y, last states)."""
         raise NotImplementedError
 
-    def _op(self) -> Callable[..., tuple[Any, ...]] | None:
+    def _op(self) -> functools.partial[Any] | None:
         """The op of a layer as it is now, with all its options; None where it has none and streams have a kernel."""
         return None
 
@@ -148,12 +147,19 @@ class Recurrent(Module):
 
     def _run_padded(self, x: Any, states: list[Any], lengths: Any) -> tuple[Any, ...]:
         op, (samples, steps) = type(self).__name__, x.shape[:2] if self.batch_first else x.shape[1::-1]
-        counts = lengths if isinstance(lengths, Tensor) else as_lengths(lengths, op)
-        if counts.size != samples or (counts is not lengths and counts.max() > steps):  # of a Tensor the op looks
+        counts = lengths if isinstance(lengths, Tensor) else as_indices(lengths, op, "lengths")
+        try:
+            packed = Padded(counts, samples, steps, self.batch_first) if counts.shape == (samples,) else None
+        except ValueError:  # they are no numbers of time steps
+            if isinstance(lengths, Tensor):
+                raise  # the op has said so
+            packed = None
+        if packed is None:
             raise ValueError(
-                f"{op}: lengths {counts} do not fit x {x.shape}: expected {samples} numbers, at most {steps}"
+                f"{op}: lengths {counts} do not fit x {x.shape}: expected {samples} numbers, at least 1 and at most "
+                f"{steps}"
             )
-        return self._run_packed(x, states, Padded(lengths, samples, steps, self.batch_first))
+        return self._run_packed(x, states, packed)
 
     def _run_list(self, given: Any, states: tuple[Any, ...], lengths: Any) -> tuple[Any, ...]:
         op = type(self).__name__

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from fastnn import ops
@@ -58,7 +57,7 @@ class GRU(Recurrent):
         arrays = [x, *states, *both_ways(weights), batch_sizes]
         return ops.gru(*arrays) if self._plain else ops.gru_variant(*[*arrays, self.zoneout], **gru_options(self))
 
-    def _op(self) -> Callable[..., tuple[Any, ...]] | None:
+    def _op(self) -> functools.partial[Any] | None:
         return None if self._plain else functools.partial(ops.gru_variant, zoneout=self.zoneout, **gru_options(self))
 
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:

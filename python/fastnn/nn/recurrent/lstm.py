@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from fastnn import ops
@@ -10,7 +9,7 @@ from fastnn.nn.recurrent.base import Recurrent, both_ways
 from fastnn.nn.recurrent.inputs import pair_of_states
 from fastnn.nn.recurrent.options import changed, check_clip, check_pair, lstm_options, lstm_parameters
 from fastnn.ops.checks import check_probability
-from fastnn.ops.lstm_variant import EXTRAS
+from fastnn.ops.lstm_variant import EXTRAS, _lstm_variant
 from fastnn.ops.recurrent import WEIGHTS
 from fastnn.value import Parameter
 
@@ -100,8 +99,8 @@ class LSTM(Recurrent):
             return ops.lstm(*[x, *states, *both_ways(weights), batch_sizes])
         return ops.lstm_variant(x, *states, *weights, batch_sizes=batch_sizes, **lstm_options(self))
 
-    def _op(self) -> Callable[..., tuple[Any, ...]] | None:
-        return None if self._plain else functools.partial(ops.lstm_variant, **lstm_options(self))
+    def _op(self) -> functools.partial[Any] | None:
+        return None if self._plain else functools.partial(_lstm_variant, **lstm_options(self))
 
     def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, tuple[Any, Any]]:
         y, h_n, c_n = self._run(x, pair_of_states(hx, "LSTM"), lengths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -222,12 +223,18 @@ def prepare(cell: str, layers: Sequence[Sequence[Any]]) -> Stream:
     return Stream(_core.RecurrentStream(cell, arrays))  # type: ignore[arg-type]
 
 
-def prepare_op(op: Step, layers: Sequence[Sequence[Any]], inputs: int, sizes: Sequence[int]) -> Stream:
-    """A stream of layers given as the weights that ``op`` takes after x (T, N, features) and the states, of which it
-    returns (y, *states). inputs: features of x, sizes: those of each state."""
+def prepare_op(
+    op: functools.partial[Any], layers: Sequence[Sequence[Any]], inputs: int, sizes: Sequence[int]
+) -> Stream:
+    """A stream of layers given as the weights that ``op``, an Op with its options, takes after x (T, N, features) and
+    the states, of which it returns (y, *states). inputs: features of x, sizes: those of each state."""
+    record: Any = op.func
 
     def step(weights: Sequence[Any]) -> Step:
         own = [None if w is None else copied(_plain(w, "stream", "weight")) for w in weights]
-        return lambda x, *states: op(x, *states, *own)
+        blank = np.zeros((1, 1, weights[0].shape[1]), np.float32)
+        arrays, attributes = record.normalise(blank, *[None] * len(sizes), *own, **op.keywords)  # once for all steps
+        rest, need = arrays[1 + len(sizes) :], [False] * len(arrays)
+        return lambda x, *states: record.compute((x, *states, *rest), need, attributes)[0]
 
     return Stream(_Layers([step(weights) for weights in layers], inputs, sizes))

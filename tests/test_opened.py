@@ -1,0 +1,66 @@
+"""Tensors on their way into ops and out of them, which C does: nothing is lost, kept alive or read where nothing is."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import fastnn as fnn
+from fastnn import _core
+
+
+def _tensor(requires_grad=True):
+    return fnn.Tensor(np.ones(3, np.float32), requires_grad=requires_grad)
+
+
+def test_what_is_opened():
+    leaf, plain = _tensor(), _tensor(requires_grad=False)
+    y = leaf * 2.0
+    array, number = np.ones(3), "text"
+    values, need, edges, reached, others = _core.opened((leaf, y, plain, array, 1.0, number, None, range(3)), True)
+    assert [a is b for a, b in zip(values[:4], (leaf._array, y._array, plain._array, array), strict=True)] == [True] * 4
+    assert values[4:] == [1.0, "text", None, range(3)]
+    assert need == [True, True] + [False] * 6
+    assert edges[0] is leaf and edges[1] == (y._node, 0) and edges[2:] == [None] * 6
+    assert reached == [2, 3]  # nobody else has the arrays of the others
+    assert others == [7]
+    leaf.numpy()
+    assert _core.opened([leaf], True)[3] == [0]
+    assert _core.opened((leaf, 1), False)[1:] == ([False, False], None, [0], None)
+    assert _core.opened((array, 1, None), True) is None
+
+
+def test_every_reference_is_given_back():
+    leaf, array = _tensor(), np.ones(3, np.float32)
+    y = leaf * 2.0
+    objects = [leaf, y, array, leaf._array, y._array, y._node]
+
+    def counts():
+        return [sys.getrefcount(value) for value in objects]
+
+    before = counts()
+    for _ in range(100):
+        _core.opened((leaf, y, array), True)
+        _core.opened((leaf, y, array), False)
+        _core.opened((array,), True)
+        _core.computed(array, y._node, 0, False)
+        _core.computed(array, None, 0, True)
+    assert counts() == before
+
+
+def test_a_tensor_that_was_never_made():
+    empty = fnn.Tensor.__new__(fnn.Tensor)
+    for op in (fnn.ops.relu, fnn.ops.exp, lambda x: fnn.ops.add(_tensor(), x)):
+        with pytest.raises(AttributeError, match="__init__"):
+            op(empty)
+
+
+def test_a_key_that_changes_before_backward():
+    """The gradient goes to what was picked, however often."""
+    x = fnn.Tensor(np.zeros((4, 2), np.float32), requires_grad=True)
+    for key, expected in ((np.array([1, 1, 3]), [0, 2, 0, 1]), (np.array([False, True, False, True]), [0, 1, 0, 1])):
+        x.grad = None
+        y = x[key].sum()
+        key[...] = key[::-1].copy() if key.dtype == bool else 0
+        y.backward()
+        np.testing.assert_array_equal(x.grad.numpy(), np.repeat(np.float32(expected), 2).reshape(4, 2))
