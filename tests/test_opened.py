@@ -14,14 +14,15 @@ def _tensor(requires_grad=True):
 
 
 def test_what_is_opened():
-    leaf, plain = _tensor(), _tensor(requires_grad=False)
+    leaf, plain = fnn.Parameter(np.ones(3, np.float32)), _tensor(requires_grad=False)
     y = leaf * 2.0
     array, number = np.ones(3), "text"
     values, need, edges, reached, others = _core.opened((leaf, y, plain, array, 1.0, number, None, range(3)), True)
     assert [a is b for a, b in zip(values[:4], (leaf._array, y._array, plain._array, array), strict=True)] == [True] * 4
     assert values[4:] == [1.0, "text", None, range(3)]
     assert need == [True, True] + [False] * 6
-    assert edges[0] is leaf and edges[1] == (y._node, 0) and edges[2:] == [None] * 6
+    assert edges[0] is leaf
+    assert edges[1:] == [(y._node, 0)] + [None] * 6
     assert reached == [2, 3]  # nobody else has the arrays of the others
     assert others == [7]
     leaf.numpy()
