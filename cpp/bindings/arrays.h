@@ -7,6 +7,7 @@
 #include <pybind11/typing.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,23 +39,28 @@ inline std::string shape_text(const Shape& shape) {
 
 inline Shape shape_of(const py::array& a) { return Shape(a.shape(), a.shape() + a.ndim()); }
 
-inline void require(bool ok, const char* op, const std::string& what) {
-  if (!ok) throw py::value_error(std::string(op) + ": " + what);
+// `what`, a function, says what is wrong; no text is made where nothing is.
+template <class What>
+void require(bool ok, const char* op, What what) {
+  if (!ok) throw py::value_error(std::string(op) + ": " + what());
 }
 
 inline void require_ndim(const py::array& a, py::ssize_t ndim, const char* op, const char* name) {
-  require(a.ndim() == ndim, op,
-          std::string(name) + " has shape " + shape_text(shape_of(a)) + ", expected " + std::to_string(ndim) +
-              " dimensions");
+  require(a.ndim() == ndim, op, [&] {
+    return std::string(name) + " has shape " + shape_text(shape_of(a)) + ", expected " + std::to_string(ndim) +
+           " dimensions";
+  });
 }
 
 inline void require_shape(const py::array& a, const Shape& shape, const char* op, const char* name) {
-  require(shape_of(a) == shape, op,
-          std::string(name) + " has shape " + shape_text(shape_of(a)) + ", expected " + shape_text(shape));
+  require(std::equal(shape.begin(), shape.end(), a.shape(), a.shape() + a.ndim()), op, [&] {
+    return std::string(name) + " has shape " + shape_text(shape_of(a)) + ", expected " + shape_text(shape);
+  });
 }
 
 // Whether the axes, taken in `order` (slowest first), lie densely in memory. Axes of size 1 may have any stride.
-inline bool is_dense(const py::array& a, const std::vector<int>& order) {
+template <class Order>
+bool is_dense(const py::array& a, const Order& order) {
   py::ssize_t step = a.itemsize();
   if (a.size() == 0) return true;
   for (size_t i = order.size(); i-- > 0;) {
@@ -65,18 +71,18 @@ inline bool is_dense(const py::array& a, const std::vector<int>& order) {
 }
 
 inline bool is_c_contiguous(const py::array& a) {
-  std::vector<int> order(a.ndim());
-  for (int i = 0; i < static_cast<int>(a.ndim()); ++i) order[i] = i;
-  return is_dense(a, order);
+  constexpr int kDense = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  return (a.flags() & kDense) == kDense;
 }
 
 // (N, C, H, W) with the strides of N, H, W, C.
-inline bool is_channels_last(const py::array& a) { return a.ndim() == 4 && is_dense(a, {0, 2, 3, 1}); }
+inline bool is_channels_last(const py::array& a) { return a.ndim() == 4 && is_dense(a, std::array{0, 2, 3, 1}); }
 
 // The axes by falling stride: the order in which a dense array lies in memory.
 inline std::vector<int> memory_order(const py::array& a) {
   std::vector<int> order(a.ndim());
   for (int i = 0; i < static_cast<int>(a.ndim()); ++i) order[i] = i;
+  if (is_c_contiguous(a)) return order;
   std::stable_sort(order.begin(), order.end(), [&](int i, int j) { return a.strides(i) > a.strides(j); });
   return order;
 }
@@ -88,7 +94,8 @@ inline void require_contiguous(const py::array& a, const char* op, const char* n
 // Options of a function, at less cost than a conversion by pybind11.
 inline std::vector<double> numbers(const Numbers& options) {
   std::vector<double> values(options.size());
-  for (size_t i = 0; i < values.size(); ++i) values[i] = py::cast<double>(options[i]);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(options.ptr(), i));
+  if (PyErr_Occurred()) throw py::error_already_set();
   return values;
 }
 

@@ -127,7 +127,7 @@ F32 embedding_forward(const I64& indices, const F32& weight) {
 
 F32 embedding_backward(const I64& indices, const F32& dy, int64_t rows, int64_t skip) {
   const char* op = "embedding_backward";
-  require(rows >= 0, op, "rows is " + std::to_string(rows));
+  require(rows >= 0, op, [&] { return "rows is " + std::to_string(rows); });
   require_indices(indices, op, "indices");
   require_ndim(dy, 2, op, "dy");
   require_fits(dy, {indices.shape(0), dy.shape(1)}, op, "dy");

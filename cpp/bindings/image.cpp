@@ -20,7 +20,7 @@ using Sides = std::array<int64_t, 4>;  // top, bottom, left, right
 using Name = std::optional<std::string>;
 
 std::array<int64_t, 4> four_of(const Shape& shape, const char* op, const char* name) {
-  require(shape.size() == 4, op, std::string(name) + " " + shape_text(shape) + " must have 4 entries");
+  require(shape.size() == 4, op, [&] { return std::string(name) + " " + shape_text(shape) + " must have 4 entries"; });
   return {shape[0], shape[1], shape[2], shape[3]};
 }
 
@@ -99,8 +99,8 @@ std::array<const char*, 3> conv2d_algorithms(const Shape& x_shape, const Shape& 
 }
 
 ImageSizes image_sizes(const Shape& x, const char* op) {
-  require(x.size() == 4, op, "x_shape " + shape_text(x) + " must have 4 entries");
-  for (const py::ssize_t size : x) require(size >= 0, op, "x_shape " + shape_text(x) + " is negative");
+  require(x.size() == 4, op, [&] { return "x_shape " + shape_text(x) + " must have 4 entries"; });
+  for (const py::ssize_t size : x) require(size >= 0, op, [&] { return "x_shape " + shape_text(x) + " is negative"; });
   return {x[0], x[1], x[2], x[3]};
 }
 
@@ -215,7 +215,7 @@ std::pair<F32, F32> batchnorm_forward(const F32& x, const Maybe& weight, const M
   require_channels(bias, c, op, "bias");
   require_channels(mean, c, op, "mean");
   require_channels(variance, c, op, "variance");
-  require(mean.has_value() == variance.has_value(), op, "mean and variance must be given together");
+  require(mean.has_value() == variance.has_value(), op, [] { return "mean and variance must be given together"; });
   F32 y = empty_like(x), statistics = empty({4, c});
   call_op(fastnn::batchnorm_forward, rows_of(view(x)), view(weight), view(bias), view(mean), view(variance), eps, relu,
           rows_of(output(y)), output(statistics));

@@ -155,8 +155,8 @@ std::tuple<I64, I64, F32> ctc_greedy(const F32& x, const I64& frames, int64_t bl
   return {labels, counts, scores};
 }
 
-// Of each sample the `top` best, best first: labels (N, top, T), zeros behind the last, how many (N, top), -1 where there
-// is no such, and scores (N, top), -inf there.
+// Of each sample the `top` best, best first: labels (N, top, T), zeros behind the last, how many (N, top), -1 where
+// there is no such, and scores (N, top), -inf there.
 std::tuple<I64, I64, F32> ctc_beam(const F32& x, const I64& frames, int64_t width, int64_t blank, int64_t top) {
   require_log_probs(x, frames, "ctc_beam_decode");
   const int64_t t = x.shape(0), n = x.shape(1);

@@ -25,7 +25,7 @@ void watch_arrays() {
 }
 
 void set_num_threads(int n) {
-  require(n >= 1 && n <= 1024, "set_num_threads", "n is " + std::to_string(n) + ", expected 1 to 1024");
+  require(n >= 1 && n <= 1024, "set_num_threads", [&] { return "n is " + std::to_string(n) + ", expected 1 to 1024"; });
   fastnn::set_num_threads(n);
 }
 
@@ -37,7 +37,7 @@ std::map<std::string, int64_t> memory_stats() {
 F32 new_array(const Shape& shape) { return empty(shape); }
 
 F32 new_channels_last(const Shape& s) {
-  require(s.size() == 4, "empty_channels_last", "shape " + shape_text(s) + " must have 4 dimensions");
+  require(s.size() == 4, "empty_channels_last", [&] { return "shape " + shape_text(s) + " must have 4 dimensions"; });
   return empty_channels_last(s[0], s[1], s[2], s[3]);
 }
 
@@ -53,7 +53,8 @@ bool are_dense(const py::Args<py::object>& arrays) {
 // A fingerprint of the bits of x, which is dense in memory in any order of axes; elements of 4 or 8 bytes.
 py::bytes digest(const py::array& x) {
   require_dense(x, "digest", "x");
-  require(x.itemsize() == 4 || x.itemsize() == 8, "digest", "x has elements of another size than 4 or 8 bytes");
+  require(x.itemsize() == 4 || x.itemsize() == 8, "digest",
+          [] { return "x has elements of another size than 4 or 8 bytes"; });
   Digest words;
   {
     const py::gil_scoped_release nogil;
@@ -65,7 +66,7 @@ py::bytes digest(const py::array& x) {
 // Runs tasks * steps rounds of multiply-adds in registers; returns how many floating-point operations those were.
 int64_t roofline_peak(int64_t tasks, int64_t steps) {
   require(tasks >= 1 && tasks <= 1 << 20 && steps >= 1 && steps <= int64_t{1} << 32, "roofline_peak",
-          "tasks must be 1 to 2**20 and steps 1 to 2**32");
+          [] { return "tasks must be 1 to 2**20 and steps 1 to 2**32"; });
   F32 out = empty({tasks});
   call_op(fastnn::roofline_peak, steps, output(out));
   return roofline_peak_flops(tasks, steps);
@@ -94,14 +95,15 @@ Floats readable(const F32& a, py::ssize_t size, const char* op, const char* name
 }
 
 // A step is one call, so an interrupt never leaves half a step. Ranges: (begin, end, options of the rule).
-void optimizer_step(const std::string& rule, F32 weight, const F32& grad, std::vector<Maybe> states,
+void optimizer_step(const std::string& rule, F32 weight, const F32& grad, std::vector<Maybe>& states,
                     const std::vector<std::tuple<int64_t, int64_t, Numbers>>& ranges) {
   const char* op = rule.c_str();
   const py::ssize_t size = weight.size();
   std::vector<Output> outputs;
   for (Maybe& state : states) {
-    const std::string which = "state " + std::to_string(outputs.size());
-    outputs.push_back(state ? writable(*state, size, op, which.c_str()) : Output());
+    static const char* const names[] = {"state 0", "state 1", "state 2"};
+    const char* name = outputs.size() < std::size(names) ? names[outputs.size()] : "a state";
+    outputs.push_back(state ? writable(*state, size, op, name) : Output());
   }
   std::vector<OptimizerRange> all;
   for (const auto& [begin, end, options] : ranges) all.push_back({begin, end, numbers(options)});

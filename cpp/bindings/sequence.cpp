@@ -60,7 +60,7 @@ Kept outputs(Arrays& arrays, const char* op) {
 struct GradientArrays {
   GradientArrays(const Layer& layer, bool want_x, const std::vector<bool>& wanted) {
     require(static_cast<int64_t>(wanted.size()) == 4 * layer.directions(), layer.op,
-            "expected a flag for every weight");
+            [] { return "expected a flag for every weight"; });
     if (want_x) x = empty_of(layer.rows_shape(layer.inputs));
     for (size_t i = 0; i < wanted.size(); ++i) {
       weights.emplace_back();
@@ -174,7 +174,7 @@ std::tuple<F32, Maybe, List> gru_backward_with(const Layer& layer, const Maybe& 
 }
 
 GruOptions gru_options(const List& masks, bool reset_after, const char* op) {
-  require(masks.size() == 2, op, "expected two masks");
+  require(masks.size() == 2, op, [] { return "expected two masks"; });
   return {reset_after, dense(masks[0], op, "the mask of zoneout"),
           dense(masks[1], op, "the mask of recurrent dropout")};
 }
@@ -206,7 +206,7 @@ auto gru_variant_backward_arrays(const F32& x, const BatchSizes& batch_sizes, co
 // masks: zoneout of c, of h, recurrent dropout.
 LstmVariantLayer variant_of(const char* op, const F32& x, const BatchSizes& batch_sizes, const List& weights,
                             const List& list, const List& masks, bool coupled, float clip, bool reads_ih = true) {
-  require(list.size() % 6 == 0 && masks.size() == 3, op, "expected six more weights, three masks");
+  require(list.size() % 6 == 0 && masks.size() == 3, op, [] { return "expected six more weights, three masks"; });
   std::vector<LstmExtras> extras;
   for (size_t i = 0; i < list.size(); i += 6)
     extras.push_back({dense_weight(list[i], op, "weight_hr"), dense(list[i + 1], op, "weight_peephole"),

@@ -80,7 +80,7 @@ class PyStream {
   void set_state(const F32& h, const Maybe& c) {
     const char* op = "Stream.state";
     idle(op);
-    require(c.has_value() == stream_.has_c(), op, stream_.has_c() ? "c is missing" : "there is no c");
+    require(c.has_value() == stream_.has_c(), op, [&] { return stream_.has_c() ? "c is missing" : "there is no c"; });
     const Shape shape{stream_.layers(), stream_.hidden()};
     require_shape(h, shape, op, "h");
     require_contiguous(h, op, "h");
@@ -107,7 +107,7 @@ class PyStream {
     auto array = py::reinterpret_borrow<F32>(out);
     if (array.ndim() != 1 || array.shape(0) != stream_.hidden()) require_shape(array, {stream_.hidden()}, kStep, "out");
     if (!is_plain(array)) require_contiguous(array, kStep, "out");
-    require(array.writeable(), kStep, "out is read-only");
+    require(array.writeable(), kStep, [] { return "out is read-only"; });
     return array.mutable_data();
   }
 };
