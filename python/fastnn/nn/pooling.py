@@ -2,11 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import ArrayLike
-
 from fastnn import ops
 from fastnn.arrays import pair, positive_int, single
-from fastnn.nn.module import Module
+from fastnn.nn.op_layer import OpLayer
 from fastnn.ops.adaptive_avgpool2d import output_sizes
 
 
@@ -17,7 +15,7 @@ def _check_padding(op: str, kernel_size: int | tuple[int, int], padding: int | t
         raise ValueError(f"{op}: padding {padding} is more than half of kernel_size {kernel_size}")
 
 
-class MaxPool2d(Module):
+class MaxPool2d(OpLayer):
     """The largest value of each window, per channel: (N, C, H, W) -> (N, C, OH, OW), see ops.maxpool2d.
 
     Args:
@@ -33,6 +31,8 @@ class MaxPool2d(Module):
     (1, 6, 14, 14)
     """
 
+    op = ops.maxpool2d
+
     def __init__(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *, ceil_mode: bool = False
     ) -> None:
@@ -43,11 +43,8 @@ class MaxPool2d(Module):
         self.ceil_mode = ceil_mode
         _check_padding("MaxPool2d", self.kernel_size, self.padding)
 
-    def forward(self, x: ArrayLike) -> Any:
-        return ops.maxpool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
-
-class MaxPool1d(Module):
+class MaxPool1d(OpLayer):
     """The largest value of each window of time steps: (N, C, L) -> (N, C, OL); arguments as MaxPool2d, in steps.
 
     >>> import numpy as np
@@ -55,6 +52,8 @@ class MaxPool1d(Module):
     >>> nn.MaxPool1d(3, stride=2)(np.zeros((1, 6, 28))).shape
     (1, 6, 13)
     """
+
+    op = ops.maxpool1d
 
     def __init__(
         self, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *, ceil_mode: bool = False
@@ -66,11 +65,8 @@ class MaxPool1d(Module):
         self.ceil_mode = ceil_mode
         _check_padding("MaxPool1d", self.kernel_size, self.padding)
 
-    def forward(self, x: ArrayLike) -> Any:
-        return ops.maxpool1d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
-
-class AvgPool2d(Module):
+class AvgPool2d(OpLayer):
     """The mean of each window, per channel: (N, C, H, W) -> (N, C, OH, OW), see ops.avgpool2d.
 
     Args:
@@ -86,6 +82,8 @@ class AvgPool2d(Module):
     >>> nn.AvgPool2d(2)(np.zeros((1, 6, 28, 28))).shape
     (1, 6, 14, 14)
     """
+
+    op = ops.avgpool2d
 
     def __init__(
         self,
@@ -105,19 +103,8 @@ class AvgPool2d(Module):
         )
         _check_padding("AvgPool2d", self.kernel_size, self.padding)
 
-    def forward(self, x: ArrayLike) -> Any:
-        return ops.avgpool2d(
-            x,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.count_include_pad,
-            self.divisor_override,
-        )
 
-
-class AvgPool1d(Module):
+class AvgPool1d(OpLayer):
     """The mean of each window of time steps: (N, C, L) -> (N, C, OL); arguments as AvgPool2d, in steps.
 
     >>> import numpy as np
@@ -125,6 +112,8 @@ class AvgPool1d(Module):
     >>> nn.AvgPool1d(3, stride=2)(np.zeros((1, 6, 28))).shape
     (1, 6, 13)
     """
+
+    op = ops.avgpool1d
 
     def __init__(
         self,
@@ -140,11 +129,8 @@ class AvgPool1d(Module):
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         _check_padding("AvgPool1d", self.kernel_size, self.padding)
 
-    def forward(self, x: ArrayLike) -> Any:
-        return ops.avgpool1d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
-
-class AdaptiveAvgPool2d(Module):
+class AdaptiveAvgPool2d(OpLayer):
     """Means over a grid of bins that covers the image: (N, C, H, W) -> (N, C, *output_size).
 
     Args:
@@ -156,14 +142,13 @@ class AdaptiveAvgPool2d(Module):
     (1, 6, 3, 28)
     """
 
+    op = ops.adaptive_avgpool2d
+
     def __init__(self, output_size: Any) -> None:
         self.output_size = output_sizes(output_size, "AdaptiveAvgPool2d")
 
-    def forward(self, x: ArrayLike) -> Any:
-        return ops.adaptive_avgpool2d(x, self.output_size)
 
-
-class AdaptiveAvgPool1d(Module):
+class AdaptiveAvgPool1d(OpLayer):
     """Means over bins that cover the sequence: (N, C, L) -> (N, C, output_size).
 
     >>> import numpy as np
@@ -172,8 +157,7 @@ class AdaptiveAvgPool1d(Module):
     (1, 6, 4)
     """
 
+    op = ops.adaptive_avgpool1d
+
     def __init__(self, output_size: Any) -> None:
         self.output_size = single(output_size, "AdaptiveAvgPool1d", "output_size", minimum=0)
-
-    def forward(self, x: ArrayLike) -> Any:
-        return ops.adaptive_avgpool1d(x, self.output_size)

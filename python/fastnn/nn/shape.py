@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike
 
 from fastnn import ops
 from fastnn.nn.module import Module
+from fastnn.nn.op_layer import OpLayer
 
 
-class Flatten(Module):
+class Flatten(OpLayer):
     """Makes one axis of the axes start_dim to end_dim: (N, C, H, W) -> (N, C * H * W), in that order in any layout.
 
     Args:
@@ -22,11 +23,10 @@ class Flatten(Module):
     (2, 60)
     """
 
+    op = ops.flatten
+
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim, self.end_dim = start_dim, end_dim
-
-    def forward(self, x: ArrayLike) -> Any:
-        return ops.flatten(x, self.start_dim, self.end_dim)
 
 
 class Identity(Module):

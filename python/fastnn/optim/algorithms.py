@@ -119,8 +119,8 @@ class Adam(Optimizer):
         lr_m = lr / (1 - beta1**count)
         scale_v = 1 / math.sqrt(1 - beta2**count)
         decay = lr * decay if self._decoupled else decay
-        means = beta1, 1 - beta1, beta2, 1 - beta2
-        return *means, lr_m, scale_v, group["eps"], decay, self._decoupled, group["maximize"]
+        eps, sign = group["eps"], group["maximize"]
+        return beta1, 1 - beta1, beta2, 1 - beta2, lr_m, scale_v, eps, decay, self._decoupled, sign
 
 
 class AdamW(Adam):

@@ -157,7 +157,9 @@ class Optimizer:
                         ranges.append((begin, end, self._options(group, count)))
                     before = (end, count)
                 i += 1
-        needed = {name for group in self.param_groups for name in self._needed(group)}
+        needed = self._needed(self.param_groups[0])
+        for group in self.param_groups[1:]:
+            needed += self._needed(group)
         states = [self._buffer(name) if name in needed else None for name in self._state_names]
         _core.optimizer_step(self._rule, self._data, self._grad, states, ranges)
         self._counts = counts
