@@ -1,9 +1,10 @@
 """fastnn: trains and serves CNNs and RNNs on the CPU. NumPy in, NumPy out."""
 
+import importlib as _importlib
 import typing as _typing
 
 from fastnn import _core as _core
-from fastnn import callbacks, data, datasets, graph, losses, metrics, nn, ops, optim, schedules
+from fastnn import callbacks, data, graph, losses, metrics, nn, ops, optim, schedules
 from fastnn.creation import tensor
 from fastnn.dtypes import bool as bool
 from fastnn.dtypes import float as float  # these two not by *: they are Python's names
@@ -70,7 +71,11 @@ __all__ = [
 _core.set_num_threads(default_num_threads())
 
 
-if not _typing.TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
+    from fastnn import datasets
+else:
 
     def __getattr__(name: str) -> object:
+        if name == "datasets":  # what it needs to read files takes 4 ms to import
+            return _importlib.import_module("fastnn.datasets")
         raise _missing(__name__, name, __all__)

@@ -14,7 +14,7 @@ from fastnn import writes
 from fastnn._core import know_tensor
 from fastnn.arrays import FloatArray, as_float32, as_like
 from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol, Size
-from fastnn.ownership import belongs_to_itself
+from fastnn.sharing import belongs_to_itself
 from fastnn.tape import Node, add_to_leaf, backpropagate, mode, values_seen
 from fastnn.torch_names import TENSOR, MissingNames
 

@@ -6,7 +6,6 @@ import copy
 import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,11 @@ from fastnn.value import Parameter, Tensor, computed, wrapped
 
 Array = npt.NDArray[Any]
 
-_NOT_THE_USERS = (*[str(Path(file).parent) + os.sep for file in (Path(__file__).parent, np.__file__)], copy.__file__)
+_NOT_THE_USERS = (
+    os.path.dirname(os.path.dirname(__file__)) + os.sep,
+    os.path.dirname(np.__file__) + os.sep,
+    copy.__file__,
+)
 
 
 class TraceError(RuntimeError):

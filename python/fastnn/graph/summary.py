@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -60,6 +59,8 @@ class Summary(str):
 
     def _repr_html_(self) -> str:
         """For notebooks."""
+        import html
+
         head, *rows = [[html.escape(cell) for cell in row] for row in self._cells]
         lines = ["<tr>" + "".join([f"<th>{cell}</th>" for cell in head]) + "</tr>"]
         lines += ["<tr>" + "".join([f"<td>{cell}</td>" for cell in row]) + "</tr>" for row in rows]

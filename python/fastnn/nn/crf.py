@@ -8,8 +8,8 @@ import numpy.typing as npt
 from fastnn import ops
 from fastnn.arrays import as_array, as_float32, positive_int
 from fastnn.nn.init import uniform
-from fastnn.nn.listen import note_layer
 from fastnn.nn.module import Module
+from fastnn.nn.recurrent_calls import note_layer
 from fastnn.value import Parameter, Tensor
 
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, Self
 
 from fastnn.graph.graph import Graph
 from fastnn.nn.attributes import Attributes, check_name, writable
-from fastnn.nn.listen import RECURRENT, is_listening, note_call
+from fastnn.nn.forward_inputs import seen
 from fastnn.nn.module import Module
-from fastnn.nn.seen import seen
+from fastnn.nn.recurrent_calls import RECURRENT, is_listening, note_call
 from fastnn.value import Parameter
 
 _DEEPEST = 100  # dots in a name

@@ -15,8 +15,8 @@ from fastnn.nn import mode as modes
 from fastnn.nn import state
 from fastnn.nn.arguments import shown
 from fastnn.nn.attributes import Attributes, check_collections
+from fastnn.nn.forward_inputs import seen
 from fastnn.nn.predict import predict
-from fastnn.nn.seen import seen
 from fastnn.nn.state import LoadResult
 from fastnn.nn.summary import summary
 from fastnn.nn.tree import Array, joined, layers, once, own_buffers, own_parameters, own_state, walk

@@ -15,7 +15,7 @@ from fastnn.ops.division import floor_divide, remainder
 from fastnn.ops.logic import bitwise_and, bitwise_or, bitwise_xor
 from fastnn.ops.op import Op
 from fastnn.ops.pointwise import clamp
-from fastnn.ownership import shows_only_itself
+from fastnn.sharing import shows_only_itself
 from fastnn.tape import mode, no_grad, values_seen
 from fastnn.value import Tensor
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
-from pathlib import Path
 
 import numpy as np
 
@@ -14,10 +14,11 @@ from fastnn.runtime.threads import get_num_threads
 _OPENMP = re.compile(r"lib(gomp|i?omp5?)\b[^/]*\.so[^/]*$")
 
 
-def openmp_runtimes(maps: Path = Path("/proc/self/maps")) -> list[str]:
+def openmp_runtimes(maps: str | os.PathLike[str] = "/proc/self/maps") -> list[str]:
     """Files of the OpenMP runtimes loaded into this process, by whichever package; empty where /proc is absent."""
     try:
-        lines = maps.read_text(errors="replace").splitlines()
+        with open(maps, encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
     except OSError:
         return []
     files = {line.split(maxsplit=5)[5] for line in lines if len(line.split(maxsplit=5)) == 6}
@@ -26,7 +27,8 @@ def openmp_runtimes(maps: Path = Path("/proc/self/maps")) -> list[str]:
 
 def _processor() -> str:
     try:
-        text = Path("/proc/cpuinfo").read_text(errors="replace")
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            text = file.read()
     except OSError:
         return platform.processor() or "unknown"
     name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)

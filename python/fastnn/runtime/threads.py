@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
 
 from fastnn import _core
 
@@ -43,24 +42,28 @@ class threads:  # noqa: N801  (reads as a statement)
         set_num_threads(self._before)
 
 
-def _folder_quota(folder: Path) -> float:
+def _text(*path: str) -> str:
+    with open(os.path.join(*path), encoding="utf-8") as file:  # pathlib takes 4 ms to import
+        return file.read()
+
+
+def _folder_quota(folder: str) -> float:
     """CPUs that one cgroup folder allows (v2 cpu.max, v1 cfs quota and period); infinity without a limit."""
     try:
-        if (folder / "cpu.max").exists():
-            quota, period = (folder / "cpu.max").read_text().split()
+        if os.path.exists(os.path.join(folder, "cpu.max")):
+            quota, period = _text(folder, "cpu.max").split()
         else:
-            quota = (folder / "cpu.cfs_quota_us").read_text()
-            period = (folder / "cpu.cfs_period_us").read_text()
+            quota, period = _text(folder, "cpu.cfs_quota_us"), _text(folder, "cpu.cfs_period_us")
         return float(quota) / float(period) if quota != "max" and float(quota) > 0 else math.inf
     except (OSError, ValueError, ZeroDivisionError):
         return math.inf
 
 
-def _cgroup_quota(root: Path) -> float:
+def _cgroup_quota(root: str) -> float:
     """CPUs the cgroup of this process may use: the least that its folder and those above it allow."""
-    folders = [root / "sys/fs/cgroup", root / "sys/fs/cgroup/cpu"]
+    folders = [os.path.join(root, "sys/fs/cgroup"), os.path.join(root, "sys/fs/cgroup/cpu")]
     try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
+        lines = _text(root, "proc/self/cgroup").splitlines()
     except OSError:
         lines = []
     for line in lines:
@@ -68,8 +71,8 @@ def _cgroup_quota(root: Path) -> float:
         if controllers and "cpu" not in controllers.split(","):
             continue
         folder = folders[1 if controllers else 0]
-        for part in Path(path).parts[1:]:
-            folder = folder / part
+        for part in filter(None, path.split("/")):
+            folder = os.path.join(folder, part)
             folders.append(folder)
     return min(_folder_quota(folder) for folder in folders)
 
@@ -80,11 +83,11 @@ def _environment(name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0 else None
 
 
-def default_num_threads(root: Path = Path("/")) -> int:
+def default_num_threads(root: str | os.PathLike[str] = "/") -> int:
     """FASTNN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs this process may use: affinity and cgroup quota."""
     for name in ("FASTNN_NUM_THREADS", "OMP_NUM_THREADS"):
         wanted = _environment(name)
         if wanted is not None:
             return min(wanted, 1024)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cpus, math.ceil(min(_cgroup_quota(root), 1024)), 1024))
+    return max(1, min(cpus, math.ceil(min(_cgroup_quota(os.fspath(root)), 1024)), 1024))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastnn import random
-from fastnn.nn.listen import Heard, listening
 from fastnn.nn.mode import evaluation
+from fastnn.nn.recurrent_calls import Heard, listening
 from fastnn.tape import no_grad
 from fastnn.training.joining import following
 from fastnn.training.nests import plain

@@ -7,12 +7,12 @@ from typing import Any
 from fastnn import ops
 from fastnn.arrays import as_indices, positive_int
 from fastnn.nn.init import fan_in_bound, uniform
-from fastnn.nn.listen import note_layer
 from fastnn.nn.mode import evaluation
 from fastnn.nn.module import Module
 from fastnn.nn.recurrent.inputs import floats
 from fastnn.nn.recurrent.packed import Listed, Packed, Padded
 from fastnn.nn.recurrent.streaming import Stream, prepare, prepare_op
+from fastnn.nn.recurrent_calls import note_layer
 from fastnn.ops.checks import check_probability
 from fastnn.ops.recurrent import WEIGHTS
 from fastnn.value import Parameter, Tensor

@@ -5,9 +5,9 @@ from typing import Any
 from fastnn import ops
 from fastnn.arrays import positive_int
 from fastnn.nn.init import fan_in_bound, uniform
-from fastnn.nn.listen import note_cell
 from fastnn.nn.module import Module
 from fastnn.nn.recurrent.inputs import one_state, pair_of_states
+from fastnn.nn.recurrent_calls import note_cell
 from fastnn.ops.rnn import check_nonlinearity
 from fastnn.value import Parameter
 
