@@ -23,12 +23,14 @@ def _shape(x: Shape, weight: Shape, bias: Shape | None, *, relu: bool = False) -
 
 def _run(
     x: FloatArray, weight: FloatArray, bias: FloatArray | None, *, need: Sequence[bool], relu: bool = False
-) -> tuple[FloatArray, Backward]:
+) -> tuple[FloatArray, Backward | None]:
     """``relu`` of the output is for graphs: fnn.rewrite writes it."""
     if not _core.are_dense(x, bias):
         x, bias = np.ascontiguousarray(x), None if bias is None else np.ascontiguousarray(bias)
     y = _core.linear_forward(x, weight, bias, True) if relu else _core.linear_forward(x, weight, bias)
-    want_x, want_weight, want_bias = need[:3]
+    if True not in need:
+        return y, None
+    want_x, want_weight, want_bias = need
     if relu:
 
         def backward_relu(dy: FloatArray) -> tuple[FloatArray | None, ...]:
