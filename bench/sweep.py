@@ -78,6 +78,8 @@ def markdown(found: list[Line], about: Line) -> str:
     spread, kinds = [], []
     for mode in modes:
         ordered = sorted(line["ratio"] for line in of_mode[mode])
+        if not ordered:  # only layers of networks were asked for
+            continue
         below = [str(sum(ratio < limit for ratio in ordered)) for limit in BELOW]
         spread.append([mode, str(len(ordered)), f"{mean(ordered):.2f}", *below,
                        *(f"{quantile(ordered, q):.2f}" for q in QUANTILES)])  # fmt: skip
@@ -85,7 +87,7 @@ def markdown(found: list[Line], about: Line) -> str:
         cells = [name]
         for mode in modes:
             ratios = [line["ratio"] for line in of_mode[mode] if kind(line) == name]
-            cells += [f"{mean(ratios):.2f}", f"{min(ratios):.2f}"]
+            cells += [f"{mean(ratios):.2f}", f"{min(ratios):.2f}"] if ratios else ["–", "–"]
         kinds.append(cells)
     head = ["mode", "rows", "geometric mean", *(f"below {limit}" for limit in BELOW),
             *("lowest" if q == 0 else "highest" if q == 1 else f"{100 * q:.0f} %" for q in QUANTILES)]  # fmt: skip
