@@ -87,7 +87,7 @@ def markdown(found: list[Line], about: Line) -> str:
         cells = [name]
         for mode in modes:
             ratios = [line["ratio"] for line in of_mode[mode] if kind(line) == name]
-            cells += [f"{mean(ratios):.2f}", f"{min(ratios):.2f}"] if ratios else ["–", "–"]
+            cells += [f"{mean(ratios):.2f}", f"{min(ratios):.2f}"] if ratios else [cell(None)] * 2
         kinds.append(cells)
     head = ["mode", "rows", "geometric mean", *(f"below {limit}" for limit in BELOW),
             *("lowest" if q == 0 else "highest" if q == 1 else f"{100 * q:.0f} %" for q in QUANTILES)]  # fmt: skip
