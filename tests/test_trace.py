@@ -140,8 +140,8 @@ def test_sizes_that_may_differ_but_not_at_once():
         return x * 2 if x.shape[0] > 3 and x.shape[1] > 3 else x * 3
 
     graph = fnn.trace(function, (2, 3))
-    assert graph.free == {(0, 0)}
-    np.testing.assert_array_equal(graph(np.ones((5, 3))), np.full((5, 3), 3))
+    assert graph.free == {(0, 1)}  # two rows are never more than three
+    np.testing.assert_array_equal(graph(np.ones((2, 5))), np.full((2, 5), 3))
 
 
 def test_integers_where_an_op_wants_floats(rng):

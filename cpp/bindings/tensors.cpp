@@ -65,6 +65,7 @@ void append(py::object& list, py::ssize_t i) {
 // Tensors replaced by their arrays, whether a gradient is wanted, and where it goes; and numbers of values: those whose
 // memory the user can reach, and those that are neither arrays nor plain. None for a list of nothing.
 py::object opened(const py::handle& given, bool taped) {
+  if (!PyTuple_Check(given.ptr()) && !PyList_Check(given.ptr())) throw py::type_error("opened: expected a tuple");
   const py::ssize_t count = PySequence_Fast_GET_SIZE(given.ptr());
   PyObject* const* items = PySequence_Fast_ITEMS(given.ptr());
   if (std::none_of(items, items + count, is_tensor)) return py::none();

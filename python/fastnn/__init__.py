@@ -73,9 +73,10 @@ _core.set_num_threads(default_num_threads())
 
 if _typing.TYPE_CHECKING:
     from fastnn import datasets
+    from fastnn import viz as viz
 else:
 
     def __getattr__(name: str) -> object:
-        if name == "datasets":  # what it needs to read files takes 4 ms to import
-            return _importlib.import_module("fastnn.datasets")
+        if name in ("datasets", "viz"):  # what they need takes long to import
+            return _importlib.import_module(f"fastnn.{name}")
         raise _missing(__name__, name, __all__)

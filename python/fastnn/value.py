@@ -222,9 +222,7 @@ class Tensor(NumpyProtocol, _GivenByOps, MissingNames):
             if not self._exposed:
                 self._expose()
             return wrapped(self._array)
-        alias = wrapped(self._array)
-        mode.recorder.same(alias, self)
-        return alias
+        return mode.recorder.detached(self)  # type: ignore[no-any-return]
 
     def backward(self, gradient: Any = None) -> None:
         """Adds to ``grad`` of every leaf that requires it: d(self)/d(leaf), weighted by ``gradient``.

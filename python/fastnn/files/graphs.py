@@ -15,7 +15,7 @@ from fastnn.files.description import ties
 from fastnn.graph.data import graph_data, graph_of, twins
 from fastnn.graph.graph import Graph, Value
 from fastnn.graph.recorder import TraceError
-from fastnn.graph.trace import trace
+from fastnn.graph.trace import repeats, trace
 from fastnn.nn.attributes import writable
 from fastnn.nn.graph_module import GraphModule, Place
 from fastnn.nn.mode import evaluation
@@ -57,7 +57,9 @@ def traced(model: Module, example: Any) -> GraphModule:
     state = places(model)
     with evaluation(model), no_grad():
         graph = _named(trace(model, *inputs), state)
-        if not twins(graph, _named(trace(model, *inputs), state)):
+        with _kept(state):
+            alike = repeats(model, inputs)
+        if not alike or not twins(graph, _named(trace(model, *inputs), state)):
             raise TraceError(f"save: no graph can hold this {type(model).__name__}: {_ALIKE}")
         training, refusal = _in_training(model, inputs, graph, state)
     return GraphModule.made(graph, training, refusal, state, model.batch_axis)
@@ -90,16 +92,18 @@ def _in_training(
         model.train()
         try:
             found = [_named(trace(model, *shapes), state) for _ in range(2)]
+            alike = repeats(model, shapes)
         except TraceError as error:
             if not isinstance(error.__cause__, DependsOnValues):
                 raise
             with _kept(state):
                 found = [_named(trace(model, *inputs), state) for _ in range(2)]
+                alike = repeats(model, inputs)
     except Exception as error:  # whatever a forward says to training
         return None, f"{error}"
     finally:
         model.eval()
-    if not twins(*found):
+    if not alike or not twins(*found):
         return None, _ALIKE
     return (None if twins(graph, found[0]) else found[0]), ""
 

@@ -85,6 +85,7 @@ NONE: dict[str, str] = {
     "chunk": _MOVED,
     "clamp": _EACH,
     "clone": _MOVED,
+    "detach": _MOVED,
     "concatenate": _MOVED,
     "crf_decode": _CHAINS,
     "crf_lengths": _ROWS,

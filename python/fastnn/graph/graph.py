@@ -134,7 +134,7 @@ class Graph:
             watch: called with each call, and the values that it is given, before it is run. Default None.
 
         Raises ValueError for another number of inputs, and where a size differs from the traced one on an axis that is
-        not in ``free``; TypeError for integers where floats were traced and the reverse.
+        not in ``free``; TypeError for another kind of number than was traced: integers, floats or bool.
         """
         found = self._run(arrays, held or {}, watch)
         return mapped(self.outputs, Ref, lambda ref: found[ref.value])
@@ -169,7 +169,7 @@ class Graph:
     def _input(self, i: int, array: Any) -> Any:
         value = self.values[self.inputs[i]]
         array = array if isinstance(array, Tensor) else as_value(array, "graph", f"input {i}")
-        if (array.dtype.kind in "iub") != (value.dtype in ("int64", "bool")):
+        if np.dtype(value.dtype).kind != array.dtype.kind.replace("u", "i"):
             raise TypeError(f"graph: input {i} has dtype {array.dtype}, traced with {value.dtype}")
         shape = tuple(array.shape)
         fits = len(shape) == len(value.shape) and all(

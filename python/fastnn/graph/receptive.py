@@ -99,6 +99,7 @@ _ELEMENTWISE = (
         "bitwise_xor",
         "clamp",
         "clone",
+        "detach",
         "div",
         "dropout",
     ),

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import copy
-import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastnn.graph.graph import Call, Graph, Ref, Value, Visit, as_parts, attributes_for, mapped, read
+from fastnn.graph.traced import NOT_THE_USERS, Look, TracedSize, traced
+from fastnn.ops.convert import detach
 from fastnn.ops.op import Op
 from fastnn.ops.recording import recording
+from fastnn.tape import mode
 from fastnn.value import Parameter, Tensor, computed, wrapped
 
 Array = npt.NDArray[Any]
 
-_NOT_THE_USERS = (
-    os.path.dirname(os.path.dirname(__file__)) + os.sep,
-    os.path.dirname(np.__file__) + os.sep,
-    copy.__file__,
-)
+_NOT_THE_USERS = (*NOT_THE_USERS, copy.__file__)
 
 
 class TraceError(RuntimeError):
@@ -63,13 +61,16 @@ class Recorder:
         self.held: dict[int, Tensor | Array] = {}
         self.names: dict[int, str] = {}
         self.visits: list[Visit] = []
+        self.looks: list[Look] = []  # what the function asked of sizes
+        self.outside: Any = None  # mode.before where the function is called: another one inside of no_grad
+        self._refusal: TraceError | None = None
 
     # Values
 
     def new(self, shown: Any) -> int:
         """The number of a Tensor or array that was not there before."""
         number = len(self.values)
-        self.values.append(Value(tuple(shown.shape), shown.dtype.name))
+        self.values.append(Value(tuple(map(int, shown.shape)), shown.dtype.name))
         self.shown.append(shown)
         self._know(shown, number)
         return number
@@ -118,19 +119,22 @@ class Recorder:
         return number
 
     def _is_traced(self, part: Any) -> bool:
-        if isinstance(part, Tensor):
-            return True
-        return isinstance(part, np.ndarray) and self._known(part) is not None
+        """Whether it may be another one next time: an input, state, what is trained, or computed of these."""
+        if not isinstance(part, (Tensor, np.ndarray)):
+            return False
+        return self._known(part) is not None or (isinstance(part, Tensor) and part.requires_grad)
 
     # What ops.op.Recorder wants
 
     def call(self, op: Op[Any], given: Any, arrays: Any, attributes: dict[str, Any]) -> Any:
         """See ops.op.Recorder; gives Tensors, also of integers, unless all is constant."""
+        attributes = mapped(attributes, TracedSize, int)
         with recording(None):
-            if not any([self._is_traced(part) for part in given]):
-                return op.apply(arrays, attributes)
+            if not any([self._is_traced(part) for part in given]) and not attributes.get("training"):
+                found: Any = op.apply(arrays, attributes)  # of constants, also on shapes: somebody may keep it
+                return mapped(found, np.ndarray, wrapped) if any([isinstance(x, Tensor) for x in given]) else found
             if self._on_shapes:
-                found: Any = tuple(op.blank(arrays, attributes))
+                found = tuple(op.blank(arrays, attributes))
                 several = len(found) != 1 or isinstance(op.shape(*map(shape_of, arrays), **attributes), list)
                 found = found if several else found[0]
             else:
@@ -140,10 +144,23 @@ class Recorder:
             return self._untraceable(op, found)
         inputs = tuple([None if a is None else self._value(g, a) for g, a in zip(given, arrays, strict=True)])
         dtypes = tuple([None if a is None else a.dtype.name for a in arrays])
-        tensors = tuple([computed(part, None, 0, False) for part in parts])
+        tensors = tuple([traced(computed(part, None, 0, False)) for part in parts])
         outputs = tuple([self.computed(tensor) for tensor in tensors])
         self.calls.append(Call(op, inputs, dtypes, attributes, outputs, self._scope[-1]))
+        if mode.before is not self.outside and op is not detach:  # inside of the function's no_grad
+            tensors = tuple([detach(tensor) for tensor in tensors])
         return tensors if isinstance(found, tuple) else tensors[0]
+
+    def detached(self, tensor: Tensor) -> Any:
+        """See ops.op.Recorder."""
+        return detach(tensor)
+
+    def check(self, outputs: Any) -> None:
+        """Raises TraceError for what a graph cannot give back, and where the function went on after a refusal."""
+        if self._refusal is not None:
+            raise self._refusal
+        if not self._lenient:
+            _check_plain(outputs)
 
     def _untraceable(self, op: Op[Any], found: Any) -> Any:
         self.leave(f"{op.name}, whose answer is no array of a shape that can be told,")
@@ -186,18 +203,14 @@ class Recorder:
             if visit.name:  # not that of the whole, which is the visit of whoever replays it
                 self.visits.append(Visit(name, visit.layer, given, returned, calls, visit.innermost))
 
-    def same(self, new: Tensor, old: Tensor) -> None:
-        """See ops.op.Recorder."""
-        number = self._known(old)
-        self._know(new, self._value(old, old._array) if number is None else number)
-
     def leave(self, what: str) -> None:
         """Raises TraceError, unless lenient."""
         if not self._lenient:
-            raise TraceError(
+            self._refusal = self._refusal or TraceError(
                 f"trace: {what} at {place()}: the graph would not have it, because only calls of ops are recorded; "
                 "write it with ops of fastnn.ops, or leave it to the caller"
             )
+            raise self._refusal
 
     # Modules
 
@@ -235,7 +248,8 @@ def _constant(given: Any, array: Any) -> Any:
     """A constant as a graph holds it: a copy, because the user may write to it, unless it is to be trained."""
     if isinstance(given, Tensor) and (given.requires_grad or isinstance(given, Parameter)):
         return given
-    copied = array if array.size > 1 and not any(array.strides) else array.copy()
+    whole = array.size < 2 or any(array.strides)
+    copied = array.copy() if whole else np.broadcast_to(array.flat[0].copy(), array.shape)  # that takes no memory
     return wrapped(copied) if isinstance(given, Tensor) else copied
 
 
@@ -245,4 +259,19 @@ def shape_of(array: Any) -> Any:
 
 def input_tensor(array: Array) -> Tensor:
     """The Tensor that stands for an input: a view, so that it is not taken for the array where that is a constant."""
-    return wrapped(array[...])
+    return traced(wrapped(array[...]))
+
+
+def _check_plain(part: Any) -> None:
+    """Raises TraceError for what is neither a Tensor, a number or text, nor a tuple, list or dict of such."""
+    if isinstance(part, (tuple, list)):
+        for inner in part:
+            _check_plain(inner)
+    elif isinstance(part, Mapping):
+        for inner in part.values():
+            _check_plain(inner)
+    elif not isinstance(part, (Ref, bool, int, float, str, type(None), np.generic)):
+        raise TraceError(
+            f"trace: the function returns a {type(part).__name__}, whose parts a graph does not know; return Tensors, "
+            "numbers and text, or tuples, lists and dicts of them"
+        )

@@ -18,7 +18,8 @@ from fastnn.ops.pointwise_loss import POINTWISE_LOSSES
 def _drop(edit: Editing, i: int, call: Call) -> None:
     """Dropout that passes everything."""
     given = call.inputs[0]
-    if (not call.attributes["training"] or not call.attributes["p"]) and given is not None:
+    same = given is not None and edit.values[given].dtype == edit.values[call.outputs[0]].dtype
+    if (not call.attributes["training"] or not call.attributes["p"]) and given is not None and same:
         edit.replace(call.outputs[0], given)
         edit.calls[i] = None
 
@@ -44,6 +45,8 @@ def _norm(edit: Editing, i: int, call: Call) -> None:
     before = edit.calls[at]
     if before is None or before.op.name not in _PRODUCERS or mean is None or var is None:
         return
+    if before.attributes.get("relu") or any([value is not None for value in before.inputs[3:]]):
+        return  # what the norm is of is no product any more
     filters, shift = edit.constant(before.inputs[1]), edit.constant(before.inputs[2])
     learned = [part is None and value is not None for part, value in zip((weight, bias), call.inputs[3:5], strict=True)]
     if filters is None or (shift is None and before.inputs[2] is not None) or any(learned):
@@ -52,7 +55,10 @@ def _norm(edit: Editing, i: int, call: Call) -> None:
         return  # the channels of the norm are another axis
     scale = (1.0 if weight is None else weight) / np.sqrt(var + call.attributes["eps"])
     moved = ((0.0 if shift is None else shift) - mean) * scale + (0.0 if bias is None else bias)
-    inputs = before.inputs[0], edit.hold(filters * _channels_of(before, filters, scale)), edit.hold(moved)
+    folded = filters * _channels_of(before, filters, scale)
+    if not max(np.abs(folded).max(initial=0), np.abs(moved).max(initial=0)) < np.finfo(np.float32).max:
+        return  # float32 cannot hold it
+    inputs = before.inputs[0], edit.hold(folded), edit.hold(moved)
     changed = before._replace(inputs=inputs, dtypes=("float32",) * 3)
     if call.attributes["relu"]:
         after = edit.calls[i] = Call(relu, (given,), ("float32",), {}, call.outputs, call.scope)
@@ -115,7 +121,7 @@ _CALLS = (
     "adaptive_avgpool1d", "adaptive_avgpool2d", "all", "amax", "amin", "any", "argmax", "argmin", "avgpool1d",
     "avgpool2d", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_to", "chunk", "clamp",
     "clone", "concatenate", "crf_decode", "crf_lengths", "crf_loss", "cross_entropy", "ctc_beam_decode",
-    "ctc_greedy_decode", "ctc_loss", "div", "embedding", "eq", "flatten", "flip", "floor_divide", "ge", "gru",
+    "ctc_greedy_decode", "ctc_loss", "detach", "div", "embedding", "eq", "flatten", "flip", "floor_divide", "ge", "gru",
     "gru_cell", "gru_variant", "gt", "index", "le", "log_softmax", "logical_and", "logical_not", "logical_or",
     "logical_xor", "lstm", "lstm_cell", "lstm_variant", "lt", "matmul", "max_at", "maximum", "maxpool1d",
     "maxpool2d", "mean", "min_at", "minimum", "mul", "ne", "packing", "pad", "permute", "pow", "put_rows",
@@ -160,6 +166,10 @@ def rewrite(graph: Graph) -> Graph:
     >>> [call.op.name for call in graph.calls], graph.calls[0].attributes["relu"]
     (['conv2d'], True)
     """
+    if not isinstance(graph, Graph):
+        raise TypeError(
+            f"rewrite: graph is a {type(graph).__name__}, expected a Graph: write rewrite(trace(model, shape))"
+        )
     edit = Editing(graph)
     for i, call in enumerate(edit.calls):
         rule = None if call is None else RULES.get(call.op.name)

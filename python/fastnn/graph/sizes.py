@@ -3,50 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastnn.graph.graph import Call, Graph, Size
+from fastnn.graph.traced import Look
 from fastnn.ops.op import Shape
 from fastnn.value import Tensor
 
-Again = Callable[[Sequence[Shape]], Graph]
 Place = tuple[int, int]  # input, axis
 
 
-def freed(graph: Graph, again: Again, batch_axis: int) -> Graph:
+class Traced(NamedTuple):
+    """A graph, and what the function asked of sizes while it was traced."""
+
+    graph: Graph
+    looks: list[Look]
+
+
+Again = Callable[[Sequence[Shape]], Traced]
+
+
+def freed(first: Traced, again: Again, batch_axis: int) -> Graph:
     """The graph with the sizes of inputs that may differ marked, and attributes that follow them as Size."""
+    graph, looks = first
     shapes = [graph.values[value].shape for value in graph.inputs]
     together = [(i, min(batch_axis, len(shape) - 1)) for i, shape in enumerate(shapes) if shape]
     groups = [together, *([(i, axis)] for i, shape in enumerate(shapes) for axis in range(len(shape)))]
     found, graphs = [], [graph]
     for group in groups:
         if group and not graphs[-1].free.issuperset(group):
-            more = _with_free(graphs[-1], again, group)
+            more = _with_free(graphs[-1], looks, again, group)
             if more is not None:
                 found.append(group)
                 graphs.append(more)
-    while len(found) > 1 and not _all_at_once(graphs[-1], again, found):
+    while len(found) > 1 and not _all_at_once(graphs[-1], looks, again, found):
         found.pop()
         graphs.pop()
     return graphs[-1]
 
 
-def _all_at_once(graph: Graph, again: Again, groups: list[list[Place]]) -> bool:
+def _all_at_once(graph: Graph, looks: list[Look], again: Again, groups: list[list[Place]]) -> bool:
     """Whether sizes that may differ may all do so at the same time."""
     for order in (groups, groups[::-1]):
         more = {place: 2 + 3 * n for n, group in enumerate(order) for place in group}
         shapes = [graph.values[value].shape for value in graph.inputs]
         varied = [tuple([n + more.get((i, axis), 0) for axis, n in enumerate(s)]) for i, s in enumerate(shapes)]
         try:
-            variant = again(varied)
+            variant, others = again(varied)
         except Exception:  # whatever the function says to these sizes
             return False
-        if not _alike(graph, variant) or _following(graph.calls, variant.calls, 0, varied, groups[0][0]) is None:
+        if not _unmoved(looks, others) or not _alike(graph, variant):
+            return False
+        if _following(graph.calls, variant.calls, 0, varied, groups[0][0]) is None:
             return False
     return True
 
 
-def _with_free(graph: Graph, again: Again, group: list[Place]) -> Graph | None:
+def _with_free(graph: Graph, looks: list[Look], again: Again, group: list[Place]) -> Graph | None:
     """The graph where the sizes of ``group`` may all be another one; None where that would be another graph."""
     shapes = [graph.values[value].shape for value in graph.inputs]
     sizes = {shapes[i][axis] for i, axis in group}
@@ -60,18 +73,37 @@ def _with_free(graph: Graph, again: Again, group: list[Place]) -> Graph | None:
             continue
         varied = [tuple([other if (i, a) in group else n for a, n in enumerate(s)]) for i, s in enumerate(shapes)]
         try:
-            variant = again(varied)
+            variant, others = again(varied)
         except Exception:  # whatever the function says to that size
             if other < size:
                 continue
             return None
-        found = _following(calls, variant.calls, size, varied, group[0]) if _alike(graph, variant) else None
+        if not _unmoved(looks, others) or not _alike(graph, variant):
+            return None
+        found = _following(calls, variant.calls, size, varied, group[0])
         if found is None:
             return None
         calls = found
     parts = graph.values, graph.held, graph.names, graph.visits
     tied = graph.tied | (frozenset(group) if len(group) > 1 else frozenset())
     return Graph(graph.inputs, graph.outputs, calls, *parts, graph.free | frozenset(group), tied)
+
+
+def is_again(graph: Graph, other: Graph) -> bool:
+    """Whether a second call of the same function, of the same sizes, has computed the same."""
+    return _alike(graph, other) and graph.calls == other.calls
+
+
+def _unmoved(looks: list[Look], others: list[Look]) -> bool:
+    """Whether what the function asked of sizes has the same answer whatever they are: none of the sizes that vary were
+    in it, or they were compared with each other and vary together."""
+
+    def equal(look: Look) -> bool:
+        return look.method in ("__eq__", "__ne__") and look.size == look.other
+
+    return len(looks) == len(others) and all(
+        [a == b or (a.method == b.method and equal(a) and equal(b)) for a, b in zip(looks, others, strict=True)]
+    )
 
 
 def _alike(one: Graph, other: Graph) -> bool:

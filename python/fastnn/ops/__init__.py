@@ -14,7 +14,7 @@ from fastnn.ops.conv1d import conv1d
 from fastnn.ops.conv2d import conv2d
 from fastnn.ops.conv_transpose1d import conv_transpose1d
 from fastnn.ops.conv_transpose2d import conv_transpose2d
-from fastnn.ops.convert import clone, to_bool, to_float32, to_int64
+from fastnn.ops.convert import clone, detach, to_bool, to_float32, to_int64
 from fastnn.ops.crf import crf_decode, crf_lengths, crf_loss
 from fastnn.ops.cross_entropy import cross_entropy
 from fastnn.ops.ctc import ctc_loss
@@ -91,6 +91,7 @@ __all__ = [
     "ctc_beam_decode",
     "ctc_greedy_decode",
     "ctc_loss",
+    "detach",
     "div",
     "dropout",
     "embedding",

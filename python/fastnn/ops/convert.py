@@ -31,6 +31,21 @@ def clone(x: Any) -> Normal:
     return (as_numbers(x, "clone", "x"),), {}
 
 
+def _detach_run(x: Array, *, need: Sequence[bool]) -> tuple[Array, None]:
+    return x, None
+
+
+@op(shape=same, run=_detach_run, outputs=kept, unread=("x",))
+def detach(x: Any) -> Normal:
+    """x itself, from which no gradient goes on. ``x.detach()`` of a Tensor.
+
+    >>> import fastnn as fnn
+    >>> fnn.ops.detach(fnn.Tensor([1.0, 2.0], requires_grad=True)).requires_grad
+    False
+    """
+    return (as_numbers(x, "detach", "x"),), {}
+
+
 def _run_to(dtype: type[np.generic]) -> Callable[..., tuple[Array, Backward | None]]:
     @np.errstate(invalid="ignore")
     def run(x: Array, *, need: Sequence[bool]) -> tuple[Array, Backward | None]:

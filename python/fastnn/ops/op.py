@@ -36,6 +36,17 @@ _FLOAT32 = np.dtype(np.float32)
 OPS: dict[str, Op[Any]] = {}  # every op of the package, by name
 
 
+_OF_ARRAYS = ("__array__", "__array_interface__", "__array_struct__")
+
+
+def _is_buffer(value: Any) -> bool:
+    try:
+        memoryview(value)
+    except (TypeError, BufferError, ValueError):
+        return False
+    return True
+
+
 class DependsOnValues(ValueError):  # noqa: N818  (says what is so, not what went wrong)
     """Raised by ``shape`` where only the values in an array tell the shape of the result."""
 
@@ -96,7 +107,7 @@ class Op(Generic[P]):
 
     def __call__(self, *args: P.args, **options: P.kwargs) -> Any:
         given: Any = args if not options or self._names.isdisjoint(options) else self._placed(args, options)
-        if recorded and mode.recorder is not None:
+        if recorded and self._is_recorded(given):
             return self._handed_on(list(given), options)
         tensors = _core.opened(given, mode.recording)
         if tensors is None:
@@ -129,6 +140,12 @@ class Op(Generic[P]):
             _mark_shared(outputs, reached, values)
         return tuple(outputs)
 
+    def _is_recorded(self, given: Sequence[Any]) -> bool:
+        """Whether this thread has a recorder. Another thread's may not miss a call."""
+        if mode.recorder is None and any([getattr(value, "traced", False) for value in given]):
+            raise RuntimeError(f"{self.name}: a Tensor of a trace in another thread: trace what runs in one thread")
+        return mode.recorder is not None
+
     def _on_arrays(self, given: Sequence[Any], options: dict[str, Any]) -> Any:
         """The call, with no Tensor among its arguments."""
         try:
@@ -145,7 +162,7 @@ class Op(Generic[P]):
 
     def _as_array(self, values: list[Any], i: int) -> bool:
         """Makes an array of argument i where it is like one, such as a torch tensor; whether it is."""
-        if not hasattr(values[i], "__array__") and not isinstance(values[i], memoryview):
+        if not any([hasattr(values[i], name) for name in _OF_ARRAYS]) and not _is_buffer(values[i]):
             return False
         name = self.arguments[i] if i < len(self.arguments) else f"argument {i}"
         values[i] = as_array(values[i], self.name, name)
@@ -236,7 +253,7 @@ class Look(Op[P]):
 
     def __call__(self, *args: P.args, **options: P.kwargs) -> Any:
         given: Any = args if not options or self._names.isdisjoint(options) else self._placed(args, options)
-        if recorded and mode.recorder is not None:
+        if recorded and self._is_recorded(given):
             return self._handed_on(list(given), options)
         for value in given:
             if isinstance(value, Tensor):

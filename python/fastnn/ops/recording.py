@@ -25,8 +25,8 @@ class Recorder(Protocol):
     def replay(self, graph: Any, found: dict[int, Any]) -> None:
         """A graph is called; ``found`` has its inputs and what it holds, by number, and gets all else."""
 
-    def same(self, new: Tensor, old: Tensor) -> None:
-        """``new`` shows what ``old`` shows."""
+    def detached(self, tensor: Tensor) -> Tensor:
+        """``tensor.detach()``."""
 
     def leave(self, what: str) -> None:
         """Values of a Tensor are about to be seen, or written, other than by an op: by ``what``."""

@@ -74,32 +74,39 @@ def take_rows(x: Any, index: Any) -> Any:
     return (as_numbers(x, "take_rows", "x"), as_indices(index, "take_rows", "index")), {}
 
 
-def _put_shape(x: Shape, index: Shape, *, count: int) -> Shape:
-    _check_index(index, count, x, "put_rows")
-    if count < 0:
+def _put_shape(x: Shape, index: Shape, *, count: int | Shape) -> Shape:
+    axes = count if isinstance(count, tuple) else (count,)
+    if not axes or min(axes) < 0:
         raise ValueError(f"put_rows: count is {count}, expected a number of rows")
+    _check_index(index, math.prod(axes), x, "put_rows")
     if x[:1] != index:
         raise ValueError(f"put_rows: x has shape {x} but index {index}")
-    return count, *x[1:]
+    return *axes, *x[1:]
 
 
-def _put_run(x: FloatArray, index: Any, *, need: Sequence[bool], count: int) -> tuple[FloatArray, Backward]:
-    _require_rows(index, count, x.shape, "put_rows")
-    if x.shape[:1] != index.shape:
+def _put_run(x: FloatArray, index: Any, *, need: Sequence[bool], count: int | Shape) -> tuple[FloatArray, Backward]:
+    rows = math.prod(count) if isinstance(count, tuple) else count
+    _require_rows(index, rows, x.shape, "put_rows")
+    if x.shape[:1] != index.shape or count == ():
         raise ValueError("put_rows: x and index do not match")
-    return _put(x, index, count), lambda dy: [_take(dy, index), None]
+    y = _put(x, index, rows)
+    if not isinstance(count, tuple):
+        return y, lambda dy: [_take(dy, index), None]
+    shape = *count, *x.shape[1:]
+    return y.reshape(shape), lambda dy: [_take(dy.reshape(rows, *shape[len(count) :]), index), None]
 
 
 @op(shape=_put_shape, run=_put_run, outputs=_dtype)
-def put_rows(x: Any, index: Any, count: int) -> Any:
+def put_rows(x: Any, index: Any, count: int | Sequence[int]) -> Any:
     """Zeros of `count` rows with row index[k] = x[k]; the inverse of take_rows.
 
     Args:
         x: (K, ...).
         index: (K) integers in [0, count), no two equal (not checked: the last of them stays).
-        count: rows of the result.
+        count: rows of the result, or several sizes whose product is that.
 
-    Returns (count, ...). Raises ValueError for rows that are not there, TypeError for an index that is not of integers.
+    Returns (count, ...), or with several sizes (*count, ...). Raises ValueError for rows that are not there, TypeError
+    for an index that is not of integers.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.put_rows(np.array([[1.0], [2.0]]), [2, 0], 3)
@@ -108,4 +115,6 @@ def put_rows(x: Any, index: Any, count: int) -> Any:
            [1.]], dtype=float32)
     """
     arrays = as_numbers(x, "put_rows", "x"), as_indices(index, "put_rows", "index")
-    return arrays, {"count": operator.index(count)}
+    if isinstance(count, (tuple, list)):
+        return arrays, {"count": tuple([operator.index(n) for n in count])}
+    return arrays, {"count": operator.index(count)}  # type: ignore[arg-type]

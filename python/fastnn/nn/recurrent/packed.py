@@ -45,8 +45,7 @@ class Padded:
 
     def unpack(self, rows: Any) -> Any:
         """With zeros after the end of each sequence."""
-        flat = ops.put_rows(rows, self._rows, self._first * self._second)
-        return ops.reshape(flat, (self._first, self._second, rows.shape[1]))
+        return ops.put_rows(rows, self._rows, (self._first, self._second))
 
     def sort(self, state: Any) -> Any:
         return _picked(state, self._order)
