@@ -62,7 +62,7 @@ def traced(model: Module, example: Any) -> GraphModule:
         if not alike or not twins(graph, _named(trace(model, *inputs), state)):
             raise TraceError(f"save: no graph can hold this {type(model).__name__}: {_ALIKE}")
         training, refusal = _in_training(model, inputs, graph, state)
-    return GraphModule.made(graph, training, refusal, state, model.batch_axis)
+    return GraphModule._made(graph, training, refusal, state, model.batch_axis)
 
 
 def _is_shape(value: Any) -> bool:
@@ -239,4 +239,4 @@ def build_graph(description: Any, arrays: Mapping[str, Array]) -> GraphModule:
         raise ValueError(f"no axis or reason: {axis!r:.200}, {refusal!r:.200}")
     if left := sorted(arrays.keys() - used):
         raise ValueError(f"arrays left over: {left[:10]}")
-    return GraphModule.made(graph, training, refusal, state, axis)
+    return GraphModule._made(graph, training, refusal, state, axis)

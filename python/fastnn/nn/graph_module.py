@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from fastnn.graph.graph import Graph
@@ -10,7 +11,7 @@ from fastnn.nn.attributes import Attributes, check_name, writable
 from fastnn.nn.forward_inputs import seen
 from fastnn.nn.module import Module
 from fastnn.nn.recurrent_calls import RECURRENT, is_listening, note_call
-from fastnn.value import Parameter
+from fastnn.value import Parameter, Tensor
 
 _DEEPEST = 100  # dots in a name
 
@@ -24,6 +25,10 @@ class Place(NamedTuple):
     saved: bool = True
 
 
+def _taken(name: str) -> str:
+    return f"GraphModule: the name {name!r:.200} is taken: it has that itself; rename what the model has under it"
+
+
 class _Fixed(Module):
     """A part of a graph's state, by name. What it computes is in the graph, so no Module in it can be another one."""
 
@@ -32,7 +37,14 @@ class _Fixed(Module):
             raise TypeError(
                 f"GraphModule: {name} is computed by the graph; only Parameters and buffers can be replaced"
             )
+        if name in self._shared and value is not vars(self).get(name):
+            raise TypeError(
+                f"GraphModule: {name} is shared with {self._shared[name]}, which the graph reads as well; write "
+                f"{name}.data[...] = value, or load_state_dict, for other numbers"
+            )
         super().__setattr__(name, value)
+
+    _shared: Mapping[str, str] = MappingProxyType({})  # names of what has another name as well, and that one
 
     def __delattr__(self, name: str) -> None:
         if isinstance(vars(self).get(name), Attributes):
@@ -43,7 +55,7 @@ class _Fixed(Module):
         """Keeps what is at a place. Raises ValueError for a name that is taken."""
         check_name(name, "GraphModule")
         if name in vars(self) or hasattr(type(self), name):
-            raise ValueError(f"GraphModule: the name {place.name!r:.200} is taken")
+            raise ValueError(_taken(place.name))
         if not isinstance(place.held, Parameter):
             self.register_buffer(name, place.held, persistent=place.saved)
             return
@@ -58,7 +70,7 @@ class _Fixed(Module):
         if part is None and not hasattr(type(self), name):
             part = vars(self)[name] = Scope()
         if not isinstance(part, Scope):
-            raise ValueError(f"GraphModule: the name {name!r:.200} is taken")
+            raise ValueError(_taken(name))
         return part
 
 
@@ -111,10 +123,18 @@ class GraphModule(_Fixed):
     def __init__(self, graph: Graph) -> None:
         if not isinstance(graph, Graph):
             raise TypeError(f"GraphModule: graph is a {type(graph).__name__}, expected a Graph, such as trace gives")
+        for value, held in graph.held.items():
+            if value not in graph.names and isinstance(held, Tensor) and held.requires_grad:
+                raise ValueError(
+                    f"GraphModule: the graph holds a Parameter of shape {held.shape} that is in no Module, so it would "
+                    "have no name; trace a Module that has it"
+                )
         self._hold(graph, None, "", [Place(name, graph.held[value]) for value, name in graph.names.items()])
 
     @classmethod
-    def made(cls, graph: Graph, training: Graph | None, refusal: str, places: Sequence[Place], batch_axis: int) -> Self:
+    def _made(
+        cls, graph: Graph, training: Graph | None, refusal: str, places: Sequence[Place], batch_axis: int
+    ) -> Self:
         """One with a graph for each mode, one for both where ``training`` is None, or none for training but the reason
         (``refusal``); ``places`` is all of the state, in order, and has all that the graphs hold by name."""
         module = cls.__new__(cls)
@@ -122,7 +142,18 @@ class GraphModule(_Fixed):
         module.batch_axis = batch_axis
         return module
 
-    def _hold(self, graph: Graph, training: Graph | None, refusal: str, places: Iterable[Place]) -> None:
+    def _share(self, places: Sequence[Place], known: Mapping[str, tuple[Scope | None, str]]) -> None:
+        """Notes which names are of one Parameter or array."""
+        first: dict[int, str] = {}
+        for place in places:
+            other = first.setdefault(id(place.held), place.name)
+            for here, there in ((place.name, other), (other, place.name)):
+                if here != there:
+                    scope, name = known[here]
+                    part = scope or self
+                    vars(part)["_shared"] = {**part._shared, name: there}
+
+    def _hold(self, graph: Graph, training: Graph | None, refusal: str, places: Sequence[Place]) -> None:
         self._refusal, known = refusal, dict[str, tuple[Scope | None, str]]()
         for place in places:
             *outer, name = place.name.split(".")
@@ -133,6 +164,7 @@ class GraphModule(_Fixed):
                 inner = (inner or self)._inside(part)
             (inner or self)._put(place, name)
             known[place.name] = inner, name
+        self._share(places, known)
         self._serving = _Held(graph, known)
         self._trained = None if training is None else _Held(training, known)
         self._reads_time = any([call.op.name in RECURRENT for call in graph.calls])
@@ -157,6 +189,12 @@ class GraphModule(_Fixed):
 
     def forward(self, *inputs: Any) -> Any:
         training = self.training
+        for _, part, _ in self._serving.places:
+            if part is not None and part.training != training:
+                raise RuntimeError(
+                    f"GraphModule: a part is in {'training' if part.training else 'evaluation'} mode alone; the graph "
+                    "has one mode for all: call train() or eval() of the whole"
+                )
         held = self._trained if training and self._trained is not None else self._serving
         given, _ = seen("GraphModule", inputs, {})
         return held.graph(*given, held=held.now(self, training), watch=note_call(self) if is_listening() else None)
