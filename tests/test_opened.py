@@ -1,5 +1,7 @@
 """Tensors on their way into ops and out of them, which C does: nothing is lost, kept alive or read where nothing is."""
 
+import array
+import ctypes
 import sys
 
 import numpy as np
@@ -16,9 +18,11 @@ def _tensor(requires_grad=True):
 def test_what_is_opened():
     leaf, plain = fnn.Parameter(np.ones(3, np.float32)), _tensor(requires_grad=False)
     y = leaf * 2.0
-    array, number = np.ones(3), "text"
-    values, need, edges, reached, others = _core.opened((leaf, y, plain, array, 1.0, number, None, range(3)), True)
-    assert [a is b for a, b in zip(values[:4], (leaf._array, y._array, plain._array, array), strict=True)] == [True] * 4
+    numbers, number = np.ones(3), "text"
+    values, need, edges, reached, others = _core.opened((leaf, y, plain, numbers, 1.0, number, None, range(3)), True)
+    assert [a is b for a, b in zip(values[:4], (leaf._array, y._array, plain._array, numbers), strict=True)] == [
+        True
+    ] * 4
     assert values[4:] == [1.0, "text", None, range(3)]
     assert need == [True, True] + [False] * 6
     assert edges[0] is leaf
@@ -28,24 +32,26 @@ def test_what_is_opened():
     leaf.numpy()
     assert _core.opened([leaf], True)[3] == [0]
     assert _core.opened((leaf, 1), False)[1:] == ([False, False], None, [0], None)
-    assert _core.opened((array, 1, None), True) is None
+    assert _core.opened((numbers, 1, None), True) is None
+    with pytest.raises(TypeError, match="expected a tuple"):
+        _core.opened(5, True)
 
 
 def test_every_reference_is_given_back():
-    leaf, array = _tensor(), np.ones(3, np.float32)
+    leaf, numbers = _tensor(), np.ones(3, np.float32)
     y = leaf * 2.0
-    objects = [leaf, y, array, leaf._array, y._array, y._node]
+    objects = [leaf, y, numbers, leaf._array, y._array, y._node]
 
     def counts():
         return [sys.getrefcount(value) for value in objects]
 
     before = counts()
     for _ in range(100):
-        _core.opened((leaf, y, array), True)
-        _core.opened((leaf, y, array), False)
-        _core.opened((array,), True)
-        _core.computed(array, y._node, 0, False)
-        _core.computed(array, None, 0, True)
+        _core.opened((leaf, y, numbers), True)
+        _core.opened((leaf, y, numbers), False)
+        _core.opened((numbers,), True)
+        _core.computed(numbers, y._node, 0, False)
+        _core.computed(numbers, None, 0, True)
     assert counts() == before
 
 
@@ -54,6 +60,24 @@ def test_a_tensor_that_was_never_made():
     for op in (fnn.ops.relu, fnn.ops.exp, lambda x: fnn.ops.add(_tensor(), x)):
         with pytest.raises(AttributeError, match="__init__"):
             op(empty)
+
+
+@pytest.mark.parametrize("kind", ["array", "ctypes", "interface", "bytearray"])
+def test_memory_of_other_objects_is_watched(kind):
+    values = np.array([1, 2, 3], np.float32)
+    if kind == "array":
+        given = array.array("f", values.tolist())
+    elif kind == "ctypes":
+        given = (ctypes.c_float * 3)(*values.tolist())
+    elif kind == "interface":
+        given = type("Shown", (), {"__array_interface__": values.__array_interface__, "kept": values})()
+    else:
+        given = memoryview(bytearray(values.tobytes())).cast("f")
+    x = fnn.Tensor([1.0, 1.0, 1.0], requires_grad=True)
+    y = (x * given).sum()
+    (values if kind == "interface" else given)[0] = 100
+    with pytest.raises(RuntimeError, match="mul saved"):
+        y.backward()
 
 
 def test_a_key_that_changes_before_backward():

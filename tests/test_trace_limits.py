@@ -66,6 +66,12 @@ def test_padded_sequences_of_any_number_and_length(tmp_path):
         same(again(ids, lengths), model(ids, lengths))
 
 
+def test_a_model_with_lengths_is_counted_and_explained(rng):
+    model, lengths = Tagger(), np.array([8])
+    assert model.summary(((8,), lengths)).parameters == model.num_parameters()
+    assert "lstm" in [cost.op for cost in fnn.explain(model, (rng.integers(0, 9, (1, 8)), lengths)).ops]
+
+
 # What is in the graph
 
 
@@ -152,6 +158,22 @@ def test_state_that_moves_is_not_saved(rng, tmp_path):
         with pytest.raises(fnn.TraceError, match=r"keeps something"):
             fnn.save(model, tmp_path / "m", example=x)
         assert not getattr(model, "n", 0)
+
+
+def test_state_that_no_graph_holds_is_not_lost(tmp_path):
+    class Counting(nn.Linear):
+        def state_dict(self):
+            return {**super().state_dict(), "epoch": np.array(3)}
+
+    class Model(nn.Module):
+        def __init__(self):
+            self.layer = Counting(3, 2)
+
+        def forward(self, x):
+            return self.layer(x)
+
+    with pytest.raises(TypeError, match=r"state_dict\(\) of Model adds layer\.epoch, which no graph holds"):
+        fnn.save(Model(), tmp_path / "m", example=(1, 3))
 
 
 def test_a_refusal_that_is_caught_is_one_still():

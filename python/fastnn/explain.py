@@ -22,7 +22,7 @@ def explain(model: Module, input_shape: Any) -> Explanation:
         model: a Module; it is run in eval mode on random numbers (token ids where an Embedding wants them) and is left
             as it was.
         input_shape: of the whole input, samples included: (N, C, H, W), (T, N, features), ...; or a tuple of shapes
-            for a model of several inputs.
+            for a model of several inputs. Arrays instead of shapes where values matter, such as lengths.
 
     Returns an Explanation, a tuple of LayerCost in the order of the calls; a layer used twice is there twice. Layers
     without a product (pooling, activations) are measured against the copy bandwidth. The prediction is the greater of
@@ -43,7 +43,7 @@ def explain(model: Module, input_shape: Any) -> Explanation:
     if not isinstance(model, Module):
         raise TypeError(f"explain: model is {type(model).__name__}, expected a Module")
     shapes = as_shapes(input_shape, "explain", "samples included")
-    if () in shapes or not shapes:
+    if not shapes or any([shape == () for shape in shapes if isinstance(shape, tuple)]):
         raise ValueError(f"explain: input_shape is {input_shape!r}, expected sizes of at least 1, samples included")
     rng = np.random.default_rng(0)
 

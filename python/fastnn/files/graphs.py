@@ -50,11 +50,17 @@ def traced(model: Module, example: Any) -> GraphModule:
     """A model as a GraphModule on the same Parameters and buffers. Raises what trace raises for ``example``."""
     if isinstance(model, GraphModule):
         return model
+    own = {name for name in model.state_dict()} if any([_adds(m) for m in model.modules()]) else set[str]()
     inputs = example if isinstance(example, tuple) and not _is_shape(example) else (example,)
     for _, module in walk(model):  # what training moves is what the graph holds
         for name, _ in own_buffers(module):
             writable(module, name)
     state = places(model)
+    if added := sorted(own - {place.name for place in state}):
+        raise TypeError(
+            f"save: state_dict() of {type(model).__name__} adds {', '.join(added)}, which no graph holds: make it "
+            "a buffer, or save it as metadata"
+        )
     with evaluation(model), no_grad():
         graph = _named(trace(model, *inputs), state)
         with _kept(state):
@@ -63,6 +69,11 @@ def traced(model: Module, example: Any) -> GraphModule:
             raise TraceError(f"save: no graph can hold this {type(model).__name__}: {_ALIKE}")
         training, refusal = _in_training(model, inputs, graph, state)
     return GraphModule._made(graph, training, refusal, state, model.batch_axis)
+
+
+def _adds(module: Module) -> bool:
+    """Whether its class may put more into the state than Parameters and buffers."""
+    return type(module).state_dict is not Module.state_dict
 
 
 def _is_shape(value: Any) -> bool:

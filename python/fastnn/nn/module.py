@@ -244,7 +244,8 @@ class Module(Attributes):
 
         Args:
             input_shape: of one sample, or a tuple of shapes for a model of several inputs; the model sees
-                (1, *input_shape), integers where an Embedding wants them.
+                (1, *input_shape), integers where an Embedding wants them. Arrays, samples included, where values
+                matter, such as lengths.
 
         Columns: what it gives, its parameters ("shared" where a row above has them), multiply-adds, how much of the
         input an element sees along each axis of space (and after a colon how far apart in it neighbours are), and the

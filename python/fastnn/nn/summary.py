@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def summary(model: Module, input_shape: Any) -> Summary:
     """See Module.summary; the caller sets the mode."""
-    shapes = [(1, *shape) for shape in as_shapes(input_shape, "summary", "of one sample")]
+    shapes = as_shapes(input_shape, "summary", "of one sample")
+    shapes = [(1, *shape) if isinstance(shape, tuple) else shape for shape in shapes]
     try:
         graph, _ = run(model, shapes, lambda s: Value(s, "float32"), lambda _, s: Value(s, "int64"), lenient=False)
     except (DependsOnValues, TraceError):  # it looks at values: then zeros
