@@ -107,6 +107,7 @@ KEEP_INTEGERS = {
     "min_at",
     "permute",
     "put_rows",
+    "put_rows, sizes",
     "repeat",
     "reshape",
     "split",

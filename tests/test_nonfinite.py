@@ -71,6 +71,7 @@ BATCH: dict[str, tuple[tuple[int | None, ...], tuple[int | None, ...]]] = {
     "permute": ((0,), (0,)),
     "pow": ((0,), (0,)),
     "put_rows": ((0,), NONE),
+    "put_rows, sizes": ((0,), NONE),
     "remainder": ((0,), (0,)),
     "repeat": ((0,), (0,)),
     "reshape": ((0,), (0,)),

@@ -80,6 +80,22 @@ def test_memory_of_other_objects_is_watched(kind):
         y.backward()
 
 
+def test_an_array_that_takes_another_form_before_backward():
+    """The gradient is that of what was given."""
+
+    def gradient(change):
+        x = fnn.Tensor(np.ones((4, 4), np.float32), requires_grad=True)
+        given = np.arange(4, dtype=np.float32)
+        y = (x * given).sum()
+        change(given)
+        y.backward()
+        return x.grad.numpy()
+
+    for name, value in (("shape", (4, 1)), ("dtype", np.int32)):
+        changed = gradient(lambda a, name=name, value=value: setattr(a, name, value))
+        np.testing.assert_array_equal(changed, gradient(lambda a: None))
+
+
 def test_a_key_that_changes_before_backward():
     """The gradient goes to what was picked, however often."""
     x = fnn.Tensor(np.zeros((4, 2), np.float32), requires_grad=True)

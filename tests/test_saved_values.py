@@ -21,7 +21,19 @@ NO_INPUT = {
     *("maxpool2d_many_taps", "mean", "softmax", "sum", *LOSSES),
     *FROM_OUTPUT,
     *("add", "exp", "max_at", "min_at", "neg", "sqrt", "sub", "where"),
-    *("broadcast_to", "chunk", "concatenate", "flatten", "flip", "index", "pad", "permute", "put_rows", "repeat"),
+    *(
+        "broadcast_to",
+        "chunk",
+        "concatenate",
+        "flatten",
+        "flip",
+        "index",
+        "pad",
+        "permute",
+        "put_rows",
+        "put_rows, sizes",
+        "repeat",
+    ),
     *("reshape", "split", "squeeze", "stack", "take_rows", "transpose", "unbind", "unsqueeze"),
 }
 # Save an output.

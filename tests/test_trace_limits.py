@@ -176,6 +176,28 @@ def test_state_that_no_graph_holds_is_not_lost(tmp_path):
         fnn.save(Model(), tmp_path / "m", example=(1, 3))
 
 
+def test_a_part_of_a_buffer(rng, tmp_path):
+    class Positions(nn.Module):
+        def __init__(self, op):
+            self.op, self.layer = op, nn.Linear(4, 4)
+            self.register_buffer("table", rng.standard_normal((9, 4)).astype(np.float32))
+
+        def forward(self, x):
+            n = x.shape[1]
+            return self.layer(x) + (ops.index(self.table, slice(None, n)) if self.op else self.table[:n])
+
+    with pytest.raises(fnn.TraceError, match=r"a part of table by NumPy \(write fnn\.ops\.index"):
+        fnn.save(Positions(False), tmp_path / "m", example=(1, 5, 4))
+    model = Positions(True)
+    fnn.save(model, tmp_path / "m", example=(1, 5, 4))
+    again = fnn.load(tmp_path / "m")
+    state = {name: 2 * array for name, array in model.state_dict().items()}
+    for part in (model, again):
+        part.load_state_dict(state)
+    x = rng.standard_normal((2, 5, 4)).astype(np.float32)
+    same(again(x), model(x))
+
+
 def test_a_refusal_that_is_caught_is_one_still():
     def function(x):
         try:

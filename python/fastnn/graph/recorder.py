@@ -112,8 +112,11 @@ class Recorder:
                 number = self._known(part)
                 if number is not None:
                     return number
-        if id(_owner(array)) in self._owners:
+        owner = _owner(array)
+        if id(owner) in self._owners:
             self.leave("a view by NumPy of a computed array")
+        if id(owner) in self._state:
+            self.leave(f"a part of {self._state[id(owner)][0]} by NumPy (write fnn.ops.index(buffer, key))")
         number = self.new(_constant(given, array))
         self.held[number] = self.shown[number]
         return number

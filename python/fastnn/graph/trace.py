@@ -116,7 +116,7 @@ def trace(function: Callable[..., Any], *inputs: Any) -> Graph:
     a star: the axis of samples, with which all inputs vary together, and every axis by itself, each tried at several
     sizes from 1 to a thousand more. A size that ``function`` itself compares (``if x.shape[0] > 1:``) is not free, nor
     one of which it takes len(). NumPy of a forward's own that touches no Tensor, and ops on what it made, are
-    constants, and what is kept from one call to the next is as it was at the trace.
+    constants, NumPy on the values of buffers too, and what is kept from one call to the next is as it was at the trace.
 
     Raises TraceError (a RuntimeError), with file and line, for what a graph cannot hold: a branch on values (``if
     x.sum() > 0``), NumPy on a Tensor's data, an assignment into a Tensor, what is returned in an object of a class of

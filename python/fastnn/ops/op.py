@@ -115,6 +115,10 @@ class Op(Generic[P]):
         values, need, edges, reached, others = tensors
         if others:
             reached = (reached or []) + [i for i in others if self._as_array(values, i)]
+        if edges is not None and reached:
+            for i in reached:  # an object of our own, of which nobody changes shape, strides or dtype
+                if type(values[i]) is np.ndarray and values[i] is given[i]:
+                    values[i] = values[i].view()
         arrays, attributes = self.normalise(*values, **options)
         if len(need) != len(arrays):
             need = [*need[: len(arrays)], *[False] * (len(arrays) - len(need))]
