@@ -140,7 +140,7 @@ def test_forged_files(rng, path, where, value, reason):
 
 
 @pytest.mark.parametrize(
-    "name", ["training", "forward", "eval", "_serving", "num_embeddings", "a.state_dict", "a..b", ""]
+    "name", ["training", "_modules", "forward", "eval", "_serving", "num_embeddings", "a.state_dict", "a..b", ""]
 )
 def test_names_that_would_hide_something(path, name):
     model = nn.GraphModule(fnn.trace(nn.Linear(3, 4, bias=False), (1, 3)))

@@ -110,12 +110,15 @@ _PARTS = (Parameter, Attributes)
 _LOOKED_AT = (*_COLLECTIONS, Attributes, Tensor)
 
 
+_TAKEN = {"_modules": "is that of the Modules of a container", "training": "is that of the mode"}
+
+
 def check_name(name: str, kind: str) -> None:
     """Names of state are joined with dots: one with a dot could be the name of something else."""
     if not isinstance(name, str):
         raise TypeError(f"{kind}: the name {name!r} is a {type(name).__name__}, expected a str")
-    if not name or "." in name or name == "training":
-        wrong = "has a dot" if "." in name else "is that of the mode" if name else "is empty"
+    if not name or "." in name or name in _TAKEN:
+        wrong = "has a dot" if "." in name else _TAKEN[name] if name else "is empty"
         raise ValueError(f"{kind}: the name {name!r} {wrong}, choose another")
 
 
