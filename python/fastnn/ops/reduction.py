@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, as_value
+from fastnn.arrays import FloatArray, as_value
 from fastnn.dtypes import float32
-from fastnn.ops.broadcast import BLOCK, row_sums
+from fastnn.ops.broadcast import BLOCK, only_floats, row_sums
 from fastnn.ops.checks import integer, one_axis
 from fastnn.ops.op import Attributes, Normal, Shape, op
 from fastnn.tape import Backward
@@ -121,6 +121,10 @@ def sum(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN
     return (as_value(x, "sum", "x"),), axis_and_keep("sum", dim, keepdim, axis, keepdims)
 
 
+def _no_integers(name: str, x: Any) -> FloatArray:
+    return only_floats(x, name, f"in which a {name} has no place; write x.float().{name}()")
+
+
 def _mean_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Result:
     r = rows_of(x.shape, axis, keepdims, "mean")
     length = np.float32(r.length or math.nan)
@@ -136,10 +140,7 @@ def mean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVE
     >>> fnn.ops.mean(np.arange(6.0).reshape(2, 3), axis=1)
     array([1., 4.], dtype=float32)
     """
-    x = as_value(x, "mean", "x")
-    if x.dtype is not float32 and x.dtype.kind != "f":
-        raise TypeError(f"mean: x has dtype {x.dtype}, in which a mean has no place; write x.float().mean()")
-    return (x,), axis_and_keep("mean", dim, keepdim, axis, keepdims)
+    return (_no_integers("mean", x),), axis_and_keep("mean", dim, keepdim, axis, keepdims)
 
 
 def _spread_run(name: str, root: bool) -> Callable[..., Result]:
@@ -186,10 +187,10 @@ def _spread(
         raise TypeError(f"{name}: correction is {correction!r}, expected a number; True and False are 1 and 0")
     attributes = axis_and_keep(name, dim, keepdim, axis, keepdims)
     attributes["correction"] = correction.item() if isinstance(correction, np.number) else correction
-    return (as_float32(x, name, "x"),), attributes
+    return (_no_integers(name, x),), attributes
 
 
-@op(shape=partial(reduced, "var"), run=_spread_run("var", root=False))
+@op(shape=partial(reduced, "var"), run=_spread_run("var", root=False), floats=1)
 def var(
     x: Any,
     dim: Any = None,
@@ -205,7 +206,7 @@ def var(
 
     correction: 1 is unbiased for a sample, 0 is the variance of the elements themselves. Default None: 1, as
     torch.var, but 0 where ``axis`` is given, as numpy.var. NumPy's name for it, ddof, and torch's older unbiased=True
-    or False are taken too. nan where K <= correction. keepdim and errors as sum.
+    or False are taken too. nan where K <= correction. keepdim as sum, errors as mean.
 
     >>> import fastnn as fnn
     >>> float(fnn.ops.var([1.0, 2.0, 3.0])), round(float(fnn.ops.var([1.0, 2.0, 3.0], axis=0)), 4)
@@ -214,7 +215,7 @@ def var(
     return _spread("var", x, dim, correction, keepdim, axis, keepdims, ddof, unbiased)
 
 
-@op(shape=partial(reduced, "std"), run=_spread_run("std", root=True))
+@op(shape=partial(reduced, "std"), run=_spread_run("std", root=True), floats=1)
 def std(
     x: Any,
     dim: Any = None,
