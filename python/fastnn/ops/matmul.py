@@ -89,7 +89,7 @@ def matmul(a: Any, b: Any) -> Any:
         b: (..., K, N), or (K), which is taken as one column that is dropped from the result.
 
     Returns (..., M, N), the leading axes broadcast: float32, or int64 and exact, by NumPy, where a Tensor of integers
-    meets integers. Raises ValueError when the shapes do not match, TypeError for a Tensor of bool that meets no float32.
+    meets integers. Raises ValueError when the shapes do not match, TypeError for a Tensor of bool that meets no floats.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.matmul(np.ones((2, 3)), np.ones((3, 1)))
