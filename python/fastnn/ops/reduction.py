@@ -27,9 +27,9 @@ def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     given = axis if isinstance(axis, tuple) else (axis,)
-    axes = sorted([one_axis(a, ndim, op) for a in given])
+    axes = sorted([one_axis(a, ndim, op, "dim, or axis,") for a in given])
     if len(set(axes)) != len(axes):
-        raise ValueError(f"{op}: axis {axis} names the same axis twice")
+        raise ValueError(f"{op}: dim, or axis, {axis} names the same axis twice")
     return tuple(axes)
 
 
@@ -80,13 +80,15 @@ NOT_GIVEN: Any = _NotGiven()
 
 def axis_and_keep(op: str, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> Attributes:
     """The axes and whether they are kept, from torch's or NumPy's names for them."""
+    name = "axis"
     if axis is NOT_GIVEN:
+        name = "dim"
         axis = dim if dim is None or dim != () else None  # torch takes () for all
     elif dim is not None:
         raise TypeError(f"{op}: dim={dim} and axis={axis} are given, expected one of them")
     if axis is not None and type(axis) is not int:
         several = isinstance(axis, (tuple, list))
-        axis = tuple([integer(a, op, "axis") for a in axis]) if several else integer(axis, op, "axis")
+        axis = tuple([integer(a, op, name) for a in axis]) if several else integer(axis, op, name)
     return {"axis": axis, "keepdims": bool(keepdim or keepdims)}
 
 
