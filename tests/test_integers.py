@@ -102,3 +102,27 @@ def test_moments_refuse_integers(name):
                 call()
         getattr(x.float(), name)()
     assert getattr(ops, name)([1, 2]).dtype == np.float32
+
+
+def test_linear_of_integers_is_exact():
+    x, w, b = np.array([[BIG, 1], [2, -BIG]]), np.array([[1, 2], [BIG, 3], [0, 1]]), np.array([BIG, 0, -1])
+    tx, tw, tb = fnn.tensor(x), fnn.tensor(w), fnn.tensor(b)
+    same(F.linear(tx, tw), x @ w.T)
+    for arguments in ((tx, tw, tb), (x, tw, b), (tx, w, b), (x, w, tb)):
+        same(F.linear(*arguments), x @ w.T + b)
+    assert F.linear(x, w, b).dtype == np.float32  # arrays alone
+    assert F.linear(tx, w.astype(np.float32)).dtype == np.float32
+    assert F.linear(tx, tw, tb.float()).dtype == np.float32
+    assert F.linear(tx.float(), tw, tb).dtype == np.float32
+    p = fnn.Parameter(w)
+    F.linear(tx, p, tb).sum().backward()
+    assert p.grad.shape == w.shape
+    with pytest.raises(TypeError, match=r"linear: not supported for bool; write x.long\(\)"):
+        F.linear(tx > 0, tw)
+    with pytest.raises(ValueError, match=r"linear: bias has shape \(1,\)"):
+        F.linear(tx, tw, tb[:1])
+    with pytest.raises(ValueError, match="linear: weight has shape"):
+        F.linear(tx, tw[0])
+    graph = fnn.trace(lambda a: F.linear(a, tw, tb).relu(), tx)
+    for each in (graph, fnn.rewrite(graph)):
+        same(each(tx), np.maximum(x @ w.T + b, 0))
