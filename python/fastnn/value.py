@@ -91,7 +91,7 @@ class Tensor(NumpyProtocol, _GivenByOps, MissingNames):
         self._array = array
         self._exposed = (array is data and kept) or not belongs_to_itself(array)  # others may write to it
         if requires_grad is not True and requires_grad is not False:
-            requires_grad = as_flag(requires_grad, type(self).__name__, "requires_grad")
+            requires_grad = as_flag(requires_grad, type(self).__name__, "requires_grad")  # type: ignore[unreachable]
         self._requires_grad = requires_grad
         self._grad: FloatArray | None = None
         self._node: Node | None = None

@@ -59,10 +59,10 @@ def whole(x: Any, dtype: np.dtype[Any], op: str, name: str) -> npt.NDArray[Any]:
 def only_floats(x: Any, op: str, advice: str) -> FloatArray:
     """``x`` as float32. Raises TypeError for integers and bool, so that with ``floats=1`` only Tensors of them are
     refused."""
-    x = as_value(x, op, "x")
-    if x.dtype is not _FLOAT32 and x.dtype.kind != "f":
-        raise TypeError(f"{op}: x has dtype {x.dtype}, {advice}")
-    return x
+    array: FloatArray = as_value(x, op, "x")
+    if array.dtype is not _FLOAT32 and array.dtype.kind != "f":
+        raise TypeError(f"{op}: x has dtype {array.dtype}, {advice}")
+    return array
 
 
 def no_bool(op: str, hint: str, *operands: Any) -> None:

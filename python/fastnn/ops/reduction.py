@@ -13,7 +13,7 @@ import numpy as np
 from fastnn import _core
 from fastnn.arrays import FloatArray, as_value
 from fastnn.dtypes import float32
-from fastnn.ops.broadcast import BLOCK, only_floats, row_sums
+from fastnn.ops.broadcast import BLOCK, row_sums
 from fastnn.ops.checks import integer, one_axis
 from fastnn.ops.op import Attributes, Normal, Shape, op
 from fastnn.tape import Backward
@@ -123,8 +123,8 @@ def sum(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN
     return (as_value(x, "sum", "x"),), axis_and_keep("sum", dim, keepdim, axis, keepdims)
 
 
-def _no_integers(name: str, x: Any) -> FloatArray:
-    return only_floats(x, name, f"in which a {name} has no place; write x.float().{name}()")
+def _no_place(name: str, x: FloatArray) -> TypeError:
+    return TypeError(f"{name}: x has dtype {x.dtype}, in which a {name} has no place; write x.float().{name}()")
 
 
 def _mean_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Result:
@@ -142,7 +142,10 @@ def mean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVE
     >>> fnn.ops.mean(np.arange(6.0).reshape(2, 3), axis=1)
     array([1., 4.], dtype=float32)
     """
-    return (_no_integers("mean", x),), axis_and_keep("mean", dim, keepdim, axis, keepdims)
+    x = as_value(x, "mean", "x")
+    if x.dtype is not float32 and x.dtype.kind != "f":
+        raise _no_place("mean", x)
+    return (x,), axis_and_keep("mean", dim, keepdim, axis, keepdims)
 
 
 def _spread_run(name: str, root: bool) -> Callable[..., Result]:
@@ -189,7 +192,10 @@ def _spread(
         raise TypeError(f"{name}: correction is {correction!r}, expected a number; True and False are 1 and 0")
     attributes = axis_and_keep(name, dim, keepdim, axis, keepdims)
     attributes["correction"] = correction.item() if isinstance(correction, np.number) else correction
-    return (_no_integers(name, x),), attributes
+    x = as_value(x, name, "x")
+    if x.dtype is not float32 and x.dtype.kind != "f":
+        raise _no_place(name, x)
+    return (x,), attributes
 
 
 @op(shape=partial(reduced, "var"), run=_spread_run("var", root=False), floats=1)
