@@ -134,11 +134,11 @@ def test_no_elements():
 
 def test_errors():
     x = np.zeros((2, 3))
-    with pytest.raises(ValueError, match="sum: axis is 2, but x has 2 dimensions"):
+    with pytest.raises(ValueError, match="sum: dim, or axis, is 2, but x has 2 dimensions"):
         ops.sum(x, 2)
     with pytest.raises(ValueError, match=r"mean: .* twice"):
         ops.mean(x, (0, -2))
-    with pytest.raises(TypeError, match=r"max: axis is 1\.5"):
+    with pytest.raises(TypeError, match=r"max: dim is 1\.5"):
         ops.max(x, 1.5)
     with pytest.raises(TypeError, match="var: x has dtype <U1"):
         ops.var("a")

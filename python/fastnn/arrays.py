@@ -210,6 +210,13 @@ def positive_int(value: Any, op: str, name: str, minimum: int = 1) -> int:
     return int(value)
 
 
+def as_flag(value: Any, op: str, name: str) -> bool:
+    """``value`` as a bool, of Python or of NumPy; a number or a word is a mistake, such as another argument."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise TypeError(f"{op}: {name} is {value!r}, expected True or False")
+
+
 def pair(value: Any, op: str, name: str, minimum: int = 1) -> tuple[int, int]:
     """An int, or a pair of ints for (height, width), as a pair."""
     if type(value) is int and minimum <= value < 2**31:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnn.arrays import as_array, as_float32, as_value
+from fastnn.arrays import as_array, as_flag, as_float32, as_value
 from fastnn.dtypes import as_dtype, float32
 from fastnn.tape import values_seen
 from fastnn.value import Tensor, computed
@@ -21,7 +21,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
             int64, bools bool; no elements at all are float32.
         requires_grad: whether ``backward()`` should leave a gradient in ``grad``; float32 only. Default False.
 
-    Raises TypeError for complex, object and string data, other dtypes, and a gradient of integers or bool.
+    Raises TypeError for complex, object and string data, other dtypes, a gradient of integers or bool, and a
+    requires_grad that is not a bool.
 
     >>> import fastnn as fnn
     >>> fnn.tensor([1, 2]) + 1
@@ -29,6 +30,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: Any = False) -> Tensor:
     >>> fnn.tensor([1, 2], dtype=fnn.float32, requires_grad=True)
     Tensor([1., 2.], requires_grad=True)
     """
+    requires_grad = as_flag(requires_grad, "tensor", "requires_grad")
     if isinstance(data, Tensor):
         values_seen("fastnn.tensor(x)")
     given = data._array if isinstance(data, Tensor) else as_array(data, "tensor", "data")

@@ -1,7 +1,8 @@
 """What to write for a name of torch that fastnn does not have: said by the AttributeError.
 
 A name that is elsewhere in fastnn is found there; of others the tables say what does the same. All the rest is "not in
-fastnn". Nothing here runs for names that exist: modules have a ``__getattr__``, Tensor has MissingNames behind its own.
+fastnn", and only what torch does not have either (torch_only.py) may be a misspelling. Nothing here runs for names that
+exist: modules have a ``__getattr__``, Tensor has MissingNames behind its own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from fastnn.training.spelling import meant
 _CPU = "everything is on the CPU: leave it out"
 _DTYPES = "Tensors are float32, int64 or bool: write "
 _MADE = "write fnn.tensor(np.{}(...)), with requires_grad=True where it is to be trained"
+_ARRAY = "of the array, without a gradient: write fnn.tensor(np."
+_RANDOM = "write, with rng = np.random.default_rng(), fnn.tensor("
 _LAYOUT = "ops take any layout in memory: leave it out"
 
 PACKAGE: dict[str, str] = {
@@ -25,7 +28,10 @@ PACKAGE: dict[str, str] = {
     **dict.fromkeys(("mm", "bmm", "mv", "dot"), "write x @ y"),
     **{name: _MADE.format(name) for name in ("arange", "empty", "eye", "full", "linspace", "ones", "zeros")},
     **{name: _MADE.format(name) for name in ("empty_like", "full_like", "ones_like", "zeros_like")},
-    **dict.fromkeys(("rand", "randint", "randn", "randperm"), "write fnn.tensor(rng.normal(size=...)), NumPy's rng"),
+    "rand": f"{_RANDOM}rng.random(shape))",
+    "randint": f"{_RANDOM}rng.integers(low, high, shape))",
+    "randn": f"{_RANDOM}rng.normal(size=shape))",
+    "randperm": f"{_RANDOM}rng.permutation(n))",
     "FloatTensor": "write fnn.tensor(data, dtype=fnn.float32)",
     "Generator": "write fnn.manual_seed(seed), or pass rng= where there is one",
     "LongTensor": "write fnn.tensor(data, dtype=fnn.int64)",
@@ -37,24 +43,39 @@ PACKAGE: dict[str, str] = {
     "is_tensor": "write isinstance(x, fnn.Tensor)",
     "set_conv_algorithm": "write with fnn.conv_algorithm(name): around what is computed so",
     "norm": "write (x * x).sum().sqrt()",
+    "viz": "write from fastnn import viz, which needs matplotlib",
     "use_deterministic_algorithms": "it is always so: leave it out",
     "utils": "write fnn.data.batches(arrays, batch_size) for a DataLoader, nn.utils for clip_grad_norm_",
 }
 
 NN: dict[str, str] = {
+    "BCELoss": "write nn.BCEWithLogitsLoss, and leave out the sigmoid before it",
     "DataParallel": f"{_CPU}; fnn.set_num_threads says on how many cores",
     "Hardtanh": "write x.clamp(-1, 1) in a forward",
+    "LogSigmoid": "write -nn.functional.softplus(-x) in a forward",
+    "NLLLoss": "write nn.CrossEntropyLoss, and leave out the log_softmax before it",
     "ReLU6": "write x.clamp(0, 6) in a forward",
+    "SmoothL1Loss": "write nn.HuberLoss(delta=beta), which is beta times as large: the same for beta=1, the default",
+    "Softmax2d": "write nn.Softmax(dim=1)",
+    "Softmin": "write (-x).softmax(dim) in a forward",
+    "Softsign": "write x / (1 + x.abs()) in a forward",
     "Unflatten": "write x.reshape(...) in a forward",
     "UninitializedParameter": "say sizes where a layer is made",
     "ZeroPad2d": "write nn.functional.pad(x, (left, right, top, bottom)) in a forward, or padding= of the layer",
 }
 
 FUNCTIONAL: dict[str, str] = {
+    "binary_cross_entropy": "write nn.functional.binary_cross_entropy_with_logits, without the sigmoid before it",
     "hardtanh": "write x.clamp(-1, 1)",
-    "normalize": "write x / (x * x).sum(dim, keepdim=True).sqrt()",
-    "one_hot": "write fnn.tensor(np.eye(classes)[x.numpy()])",
+    "hardsigmoid": "write (x + 3).clamp(0, 6) / 6",
+    "logsigmoid": "write -nn.functional.softplus(-x)",
+    "nll_loss": "write nn.functional.cross_entropy, without the log_softmax before it",
+    "normalize": "write x / (x * x).sum(dim, keepdim=True).sqrt().clamp(1e-12)",
+    "one_hot": "write fnn.tensor(np.eye(classes, dtype=int)[x.numpy()])",
     "relu6": "write x.clamp(0, 6)",
+    "smooth_l1_loss": "write nn.functional.huber_loss(x, y, delta=beta) / beta; beta is 1 in torch unless given",
+    "softmin": "write (-x).softmax(dim)",
+    "softsign": "write x / (1 + x.abs())",
 }
 
 OPTIM: dict[str, str] = {
@@ -112,9 +133,33 @@ TENSOR: dict[str, str] = {
     **dict.fromkeys(("cpu", "cuda", "device", "is_cuda", "pin_memory"), _CPU),
     **dict.fromkeys(("contiguous", "is_contiguous"), _LAYOUT),
     **dict.fromkeys(("bmm", "dot", "mm", "mv"), "write x @ y"),
-    **dict.fromkeys(("new_empty", "new_ones", "new_tensor", "new_zeros"), "write fnn.tensor(np.zeros(...))"),
-    **dict.fromkeys(("normal_", "uniform_"), "write x.data[...] = rng.normal(size=x.shape), NumPy's rng"),
-    **dict.fromkeys(("argsort", "sort", "topk"), "write np.argsort(-x.detach().numpy()), and x[order]"),
+    **dict.fromkeys(("new_empty", "new_zeros"), "write fnn.tensor(np.zeros(shape), dtype=x.dtype)"),
+    **{name: f"write np.{name}(x.detach().numpy(), y.detach().numpy())" for name in ("allclose", "isclose")},
+    **{name: f"{_ARRAY}{name}(x.detach().numpy()))" for name in ("ceil", "floor", "round", "sign", "trunc")},
+    **{name: f"{_ARRAY}{name}(x.detach().numpy(), dim))" for name in ("cumprod", "cumsum", "prod")},
+    "absolute": "write x.abs()",
+    "amax": "write x.max(axis=dim)",
+    "amin": "write x.min(axis=dim)",
+    "argsort": "write np.argsort(x.detach().numpy(), dim), ascending as in torch",
+    "clamp_max": "write x.clamp(max=...)",
+    "clamp_min": "write x.clamp(min=...)",
+    "divide": "write x / y",
+    "equal": "write x.shape == y.shape and bool((x == y).all())",
+    "isfinite": "write abs(x) < np.inf",
+    "isinf": "write abs(x) == np.inf",
+    "isnan": "write x != x",
+    "logsumexp": "write m = x.detach().max(dim, keepdim=True)[0], then m.squeeze(dim) + (x - m).exp().sum(dim).log()",
+    "multiply": "write x * y",
+    "new_full": "write fnn.tensor(np.full(shape, value), dtype=x.dtype)",
+    "new_ones": "write fnn.tensor(np.ones(shape), dtype=x.dtype)",
+    "new_tensor": "write fnn.tensor(data), of the dtype of data, or with dtype=x.dtype",
+    "normal_": "write x.data[...] = rng.normal(size=x.shape), NumPy's rng",
+    "reciprocal": "write 1 / x",
+    "sort": "write i = np.argsort(x.detach().numpy()), ascending as in torch; a vector sorted is x[i]",
+    "subtract": "write x - y",
+    "topk": "write i = np.argsort(-x.detach().numpy())[..., :k], largest first; of a vector the values are x[i]",
+    "uniform_": "write x.data[...] = rng.random(x.shape), NumPy's rng",
+    "where": "write fnn.ops.where(condition, x, y)",
     "add": "write x + y",
     "as_strided": "write x.reshape, x.permute or x[...]",
     "astype": "write x.float(), x.long() or x.bool(); of an array, x.numpy().astype(...)",
@@ -123,20 +168,23 @@ TENSOR: dict[str, str] = {
     "div": "write x / y",
     "dot_": "write x @ y",
     "expand_as": "write x.expand(y.shape)",
-    "gather": "write x[np.arange(n), index]",
-    "index_select": "write x[:, index]",
+    "gather": "write x[np.arange(len(x)), index] for one number of each row",
+    "index_select": "write x[index] for dim 0, x[:, index] for dim 1",
     "is_leaf": "a Tensor that was computed has no grad, leaves have",
     "masked_fill": "write fnn.ops.where(mask, value, x)",
     "masked_select": "write x[mask]",
     "mul": "write x * y",
+    "neg": "write -x",
+    "negative": "write -x",
     "ndimension": "write x.ndim",
-    "nonzero": "write np.nonzero(x.numpy())",
+    "nonzero": "write np.argwhere(x.detach().numpy())",
     "set_conv_algorithm": "write with fnn.conv_algorithm(name): around what is computed so",
     "norm": "write (x * x).sum().sqrt()",
     "permute_": "write x = x.permute(...)",
     "ravel": "write x.flatten()",
     "register_hook": "write a callback with on_grad_computed, or change x.grad after backward()",
-    "retain_grad": "write y = x.detach(); y.requires_grad = True",
+    "retain_grad": "only leaves keep one: write e = fnn.tensor(np.zeros(x.shape), requires_grad=True) and x = x + e "
+    "before x is used, then e.grad is the gradient of x",
     "rsqrt": "write 1 / x.sqrt()",
     "square": "write x * x",
     "stride": "write x.numpy().strides, in bytes",
@@ -165,6 +213,10 @@ _SHORT = {"fastnn": "fnn", "fastnn.nn": "nn", "fastnn.nn.functional": "nn.functi
 def _elsewhere(where: str, name: str) -> str | None:
     """What to write where the name is in another place of fastnn."""
     package = sys.modules["fastnn"]
+    if name.endswith("_") and where in ("fastnn", "fastnn.nn.functional"):
+        places = ("nn.functional", "ops")
+        found = [place for place in places if name[:-1] in sys.modules[f"fastnn.{place}"].__all__]
+        return f"write x = fnn.{found[0]}.{name[:-1]}(x)" if found else None
     if where == "Tensor":
         if name in package.ops.__all__:
             return f"write fnn.ops.{name}(x, ...)"
@@ -188,7 +240,14 @@ def missing(where: str, name: str, known: Any = ()) -> AttributeError:
     short = _SHORT.get(where, where)
     if name.startswith("__"):
         return AttributeError(f"{short} has no attribute {name!r}")
-    said = TABLES[where].get(name) or _elsewhere(where, name) or f"it is not in fastnn{meant(name, known)}"
+    said = TABLES[where].get(name) or _elsewhere(where, name)
+    if where == "fastnn":
+        said = said or TENSOR.get(name)  # torch has most of them twice
+    if not said:
+        from fastnn.torch_only import NAMES  # not with fastnn: only an error needs it
+
+        torchs = name in NAMES.get(where, "").split() or name in TENSOR
+        said = "it is not in fastnn" + ("" if torchs else meant(name, known))
     return AttributeError(f"{short} has no {name!r}: {said}")
 
 

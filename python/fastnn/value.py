@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fastnn import writes
 from fastnn._core import know_tensor
-from fastnn.arrays import FloatArray, as_float32, as_like
+from fastnn.arrays import FloatArray, as_flag, as_float32, as_like
 from fastnn.numpy_protocol import FUNCTIONS, UFUNCS, NumpyProtocol, Size
 from fastnn.sharing import belongs_to_itself
 from fastnn.tape import Node, add_to_leaf, backpropagate, mode, values_seen
@@ -70,7 +70,8 @@ class Tensor(NumpyProtocol, _GivenByOps, MissingNames):
 
     A Module's forward gets arrays of integers or bool as Tensors of int64 or bool.
 
-    Raises TypeError for complex, object, string, sparse and masked data and for a Tensor that requires a gradient.
+    Raises TypeError for complex, object, string, sparse and masked data, for a Tensor that requires a gradient, and for
+    a requires_grad that is not a bool.
 
     >>> import fastnn as fnn
     >>> x = fnn.Tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -89,7 +90,9 @@ class Tensor(NumpyProtocol, _GivenByOps, MissingNames):
         array = as_float32(data, type(self).__name__, "data")
         self._array = array
         self._exposed = (array is data and kept) or not belongs_to_itself(array)  # others may write to it
-        self._requires_grad = bool(requires_grad)
+        if requires_grad is not True and requires_grad is not False:
+            requires_grad = as_flag(requires_grad, type(self).__name__, "requires_grad")  # type: ignore[unreachable]
+        self._requires_grad = requires_grad
         self._grad: FloatArray | None = None
         self._node: Node | None = None
         self._index = 0
@@ -101,9 +104,10 @@ class Tensor(NumpyProtocol, _GivenByOps, MissingNames):
     else:
 
         def _require_grad(self, requires_grad: Any) -> None:
+            requires_grad = as_flag(requires_grad, "Tensor", "requires_grad")
             if requires_grad and self._array.dtype.kind != "f":
                 raise TypeError(f"Tensor: {self.dtype} has no gradient, float32 has: write x.float()")
-            self._requires_grad = bool(requires_grad)
+            self._requires_grad = requires_grad
 
         requires_grad = property(operator.attrgetter("_requires_grad"), _require_grad)
 
@@ -154,6 +158,8 @@ class Tensor(NumpyProtocol, _GivenByOps, MissingNames):
     @grad.setter
     def grad(self, grad: Any) -> None:
         if grad is not None:
+            if isinstance(grad, Tensor) and grad._array.dtype.kind != "f":
+                raise TypeError(f"Tensor: grad has dtype {grad.dtype}, expected float32; write x.grad = y.float()")
             grad = as_float32(grad._array if isinstance(grad, Tensor) else grad, "Tensor", "grad")
             if grad.shape != self._array.shape:
                 raise ValueError(f"Tensor: grad has shape {grad.shape}, the Tensor has {self._array.shape}")
@@ -236,6 +242,8 @@ class Tensor(NumpyProtocol, _GivenByOps, MissingNames):
         array that was given to an op. No gradient has been added then.
         """
         values_seen("backward()")
+        if self._node is None and not self._requires_grad:
+            raise RuntimeError("backward: nothing was recorded for this Tensor; does any input require a gradient?")
         if gradient is None:
             if self._array.size != 1:
                 raise ValueError(f"backward: a Tensor of shape {self.shape} needs a gradient of that shape")
@@ -244,8 +252,6 @@ class Tensor(NumpyProtocol, _GivenByOps, MissingNames):
         if dy.shape != self.shape:
             raise ValueError(f"backward: gradient has shape {dy.shape}, the Tensor has {self.shape}")
         if self._node is None:
-            if not self._requires_grad:
-                raise RuntimeError("backward: nothing was recorded for this Tensor; does any input require a gradient?")
             add_to_leaf(self, dy)
         else:
             backpropagate(self._node, self._index, dy)

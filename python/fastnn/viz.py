@@ -107,8 +107,11 @@ def filters(weight: Any, limit: int = 64) -> Figure:
             in_channels is 1, else one per pair of channels.
         limit: draws at most that many. Default 64.
 
-    Raises ValueError when weight has no 4 dimensions.
+    Raises ValueError when weight has no 4 dimensions, TypeError for a Module.
     """
+    if isinstance(weight, Module):
+        kind = type(weight).__name__
+        raise TypeError(f"filters: weight is a {kind}, expected an array; write filters(conv.weight) for a layer conv")
     w = as_float32(getattr(weight, "data", weight), "filters", "weight")
     require_ndim(w, 4, "(out_channels, in_channels, kh, kw)", "filters", "weight")
     if w.size == 0:

@@ -5,7 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastnn.arrays import FloatArray, as_float32
+import numpy as np
+
+from fastnn.arrays import FloatArray, as_float32, as_value
+from fastnn.dtypes import float32
+from fastnn.ops.broadcast import no_bool
+from fastnn.ops.checks import kept
 from fastnn.ops.elementwise import by_kernel, elementwise
 from fastnn.ops.op import Normal
 
@@ -88,18 +93,21 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Normal:
     return (as_float32(x, "leaky_relu", "x"),), {"negative_slope": float(negative_slope)}
 
 
-@elementwise()
+@elementwise(run=by_kernel("relu", [], lambda x: np.asarray(np.maximum(x, 0))), outputs=kept, floats=1)
 def relu(x: Any) -> Normal:
     """max(x, 0), elementwise; NaN stays NaN. The gradient at 0 is 0.
 
-    x and the result have any shape; the result lies in memory as x does. Raises TypeError for complex, object and
-    string input.
+    x and the result have any shape; the result lies in memory as x does. Of Tensors of integers int64. Raises
+    TypeError for complex, object and string input and for Tensors of bool.
 
     >>> import fastnn as fnn
     >>> fnn.ops.relu([-1.0, 2.0])
     array([0., 2.], dtype=float32)
     """
-    return (as_float32(x, "relu", "x"),), {}
+    x = as_value(x, "relu", "x")
+    if x.dtype is not float32:
+        no_bool("relu", "mask.long()", x)
+    return (x,), {}
 
 
 @elementwise()

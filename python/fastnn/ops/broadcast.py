@@ -56,6 +56,15 @@ def whole(x: Any, dtype: np.dtype[Any], op: str, name: str) -> npt.NDArray[Any]:
     return np.asarray(as_value(x, op, name), dtype)
 
 
+def only_floats(x: Any, op: str, advice: str) -> FloatArray:
+    """``x`` as float32. Raises TypeError for integers and bool, so that with ``floats=1`` only Tensors of them are
+    refused."""
+    array: FloatArray = as_value(x, op, "x")
+    if array.dtype is not _FLOAT32 and array.dtype.kind != "f":
+        raise TypeError(f"{op}: x has dtype {array.dtype}, {advice}")
+    return array
+
+
 def no_bool(op: str, hint: str, *operands: Any) -> None:
     """Raises TypeError for bool, of which torch has no such function either."""
     if any([x.dtype.kind == "b" for x in operands]):

@@ -41,13 +41,19 @@ def values_by_name(names: list[str]) -> Callable[[dict[str, Any]], tuple[Any, ..
     return itemgetter(*names)
 
 
-def by_kernel(name: str, options: list[str]) -> Run:
-    """``run`` of the kernel of that name, given the attributes of these names; the kernel says what it has saved."""
+def by_kernel(name: str, options: list[str], whole: Callable[[Any], Any] | None = None) -> Run:
+    """``run`` of the kernel of that name, given the attributes of these names; the kernel says what it has saved.
+    ``whole``: the function of integers, which the kernel refuses."""
     from_output, values_of = _core.activation_from_output(name), values_by_name(options)
 
     def run(x: FloatArray, *, need: Any, **attributes: Any) -> tuple[FloatArray, Any]:
         x, values = dense(x), values_of(attributes)
-        y = _core.activation_forward(name, x, values)
+        try:
+            y = _core.activation_forward(name, x, values)
+        except TypeError:
+            if whole is None or x.dtype.kind == "f":
+                raise
+            return whole(x), None
         if not need[0]:
             return y, None
         saved = y if from_output else x

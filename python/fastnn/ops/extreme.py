@@ -107,7 +107,7 @@ def _extremes(name: str, over: Op[Any], at: Op[Any], x: Any, dim: Any, keepdim: 
         return over(x, attributes["axis"], attributes["keepdims"])
     if isinstance(dim, (tuple, list)):
         raise TypeError(f"{name}: dim is {dim}, expected an integer; write axis={tuple(dim)} for values only")
-    dim, keep = integer(dim, name, "axis"), bool(keepdim or keepdims)
+    dim, keep = integer(dim, name, "dim"), bool(keepdim or keepdims)
     if not isinstance(x, Tensor):
         x = as_numbers(x, name, "x")
     one_axis(dim, x.ndim, name, "dim")
@@ -147,7 +147,7 @@ def min(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN
 
 
 def _place_shape(name: str, x: Shape, *, axis: int | None, keepdims: bool) -> Shape:
-    where = None if axis is None else one_axis(axis, len(x), name)
+    where = None if axis is None else one_axis(axis, len(x), name, "dim, or axis,")
     if not (0 not in x if where is None else x[where]):
         raise ValueError(f"{name}: x has shape {x}, nothing to choose from over axis {axis}")
     return reduced(name, x, axis=axis, keepdims=keepdims)

@@ -36,10 +36,8 @@ def _write(x: Any, key: Any, value: Any) -> None:
         writes.note_write(x._array)
 
 
-def _cannot_hold(x: Any, dtype: Any) -> TypeError:
-    return TypeError(
-        f"the Tensor of dtype {x.dtype} cannot hold the result, of dtype {dtype}; write x = x / y, not x /= y"
-    )
+def _cannot_hold(x: Any, what: str, dtype: Any, instead: str) -> TypeError:
+    return TypeError(f"the Tensor of dtype {x.dtype} cannot hold {what}, of dtype {dtype}; write {instead}")
 
 
 _KINDS = "biuf"  # each holds those before it
@@ -58,7 +56,7 @@ def _assign(x: Any, y: Any, sign: str, op: Op[Any]) -> Any:
             z = op(x, y)
         _check_shape(x, z.shape, sign)
         if _KINDS.index(z.dtype.kind) > _KINDS.index(x._array.dtype.kind):
-            raise _cannot_hold(x, z.dtype)
+            raise _cannot_hold(x, "the result", z.dtype, f"x = x {sign} y, not x {sign}= y")
         _write(x, ..., z._array)
         return x
     if x._requires_grad and x._node is None:
@@ -127,7 +125,8 @@ class InPlace:
             )
         plain = np.asarray(value._array if isinstance(value, Tensor) else value)
         if self._array.dtype.kind in "iub" and not np.array_equal(plain.astype(self._array.dtype), plain):
-            raise _cannot_hold(self, plain.dtype)
+            wider = "long" if plain.dtype.kind in "iu" and self._array.dtype.kind == "b" else "float"
+            raise _cannot_hold(self, "what is assigned", plain.dtype, f"x = x.{wider}() before x[i] = y")
         _write(self, key, plain)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:

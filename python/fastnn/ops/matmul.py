@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32
-from fastnn.ops.broadcast import sum_to
+from fastnn.arrays import FloatArray, as_float32, as_value
+from fastnn.dtypes import float32, promoted
+from fastnn.ops.broadcast import no_bool, sum_to
+from fastnn.ops.checks import kept
 from fastnn.ops.op import Shape, op
 from fastnn.tape import Backward
 
@@ -47,7 +49,9 @@ def _gradient_of_one(a: FloatArray, dy: FloatArray) -> FloatArray:
     return product
 
 
-def _run(a: FloatArray, b: FloatArray, *, need: Sequence[bool]) -> tuple[FloatArray, Backward]:
+def _run(a: FloatArray, b: FloatArray, *, need: Sequence[bool]) -> tuple[FloatArray, Backward | None]:
+    if a.dtype is not float32 and a.dtype.kind != "f":
+        return np.asarray(np.matmul(a, b)), None  # exact; the kernel has float32 only
     row, column = a.ndim == 1, b.ndim == 1
     left = a[None] if row else a
     right = b[:, None] if column else b
@@ -76,7 +80,7 @@ def _run(a: FloatArray, b: FloatArray, *, need: Sequence[bool]) -> tuple[FloatAr
     return y, backward
 
 
-@op(shape=_shape, run=_run)
+@op(shape=_shape, run=_run, outputs=kept, floats=2)
 def matmul(a: Any, b: Any) -> Any:
     """The matrix product a @ b, of the package's own kernel: the same bits for any number of threads.
 
@@ -84,11 +88,18 @@ def matmul(a: Any, b: Any) -> Any:
         a: (..., M, K), or (K), which is taken as one row that is dropped from the result.
         b: (..., K, N), or (K), which is taken as one column that is dropped from the result.
 
-    Returns (..., M, N), the leading axes broadcast. Raises ValueError when the shapes do not match.
+    Returns (..., M, N), the leading axes broadcast: float32, or int64 and exact, by NumPy, where a Tensor of integers
+    meets integers. Raises ValueError when the shapes do not match, TypeError for a Tensor of bool that meets no floats.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.matmul(np.ones((2, 3)), np.ones((3, 1)))
     array([[3.],
            [3.]], dtype=float32)
     """
-    return (as_float32(a, "matmul", "a"), as_float32(b, "matmul", "b")), {}
+    a, b = as_value(a, "matmul", "a"), as_value(b, "matmul", "b")
+    if a.dtype is float32 and b.dtype is float32:
+        return (a, b), {}
+    if promoted(a.dtype, b.dtype).kind == "f":
+        return (as_float32(a, "matmul", "a"), as_float32(b, "matmul", "b")), {}
+    no_bool("matmul", "mask.long()", a, b)
+    return (a, b), {}

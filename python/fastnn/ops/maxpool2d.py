@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, channels_last, pair, single
+from fastnn.arrays import FloatArray, channels_last, pair, single
+from fastnn.ops.broadcast import only_floats
 from fastnn.ops.checks import check_windows, require_axes
 from fastnn.ops.op import Normal, Shape, op
 from fastnn.tape import Backward
@@ -38,7 +39,7 @@ def _run_2d(
     return y, backward
 
 
-@op(shape=_shape_2d, run=_run_2d)
+@op(shape=_shape_2d, run=_run_2d, floats=1)
 def maxpool2d(
     x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
 ) -> Normal:
@@ -55,7 +56,8 @@ def maxpool2d(
 
     Returns (N, C, OH, OW), channels last in memory, OH = (H + 2 padding - dilation (kernel_size - 1) - 1) / stride + 1,
     rounded down, or up with ceil_mode. NaN in a window gives NaN; the gradient goes to the first of equal values, as in
-    torch. Raises ValueError when no window fits or the padding is too large.
+    torch. Raises ValueError when no window fits or the padding is too large, TypeError for Tensors of
+    integers and bool.
 
     >>> import numpy as np, fastnn as fnn
     >>> fnn.ops.maxpool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)[0, 0]
@@ -63,7 +65,7 @@ def maxpool2d(
            [13., 15.]], dtype=float32)
     """
     kernel = pair(kernel_size, "maxpool2d", "kernel_size")
-    return (as_float32(x, "maxpool2d", "x"),), {
+    return (only_floats(x, "maxpool2d", "expected float32; write x.float()"),), {
         "kernel_size": kernel,
         "stride": kernel if stride is None else pair(stride, "maxpool2d", "stride"),
         "padding": pair(padding, "maxpool2d", "padding", minimum=0),
@@ -105,7 +107,7 @@ def _run_1d(
     return y[:, :, 0, :], backward
 
 
-@op(shape=_shape_1d, run=_run_1d)
+@op(shape=_shape_1d, run=_run_1d, floats=1)
 def maxpool1d(
     x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
 ) -> Normal:
@@ -122,7 +124,7 @@ def maxpool1d(
     array([[[4., 3.]]], dtype=float32)
     """
     kernel = single(kernel_size, "maxpool1d", "kernel_size")
-    return (as_float32(x, "maxpool1d", "x"),), {
+    return (only_floats(x, "maxpool1d", "expected float32; write x.float()"),), {
         "kernel_size": kernel,
         "stride": kernel if stride is None else single(stride, "maxpool1d", "stride"),
         "padding": single(padding, "maxpool1d", "padding", minimum=0),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastnn import _core
-from fastnn.arrays import FloatArray, as_float32, as_value
+from fastnn.arrays import FloatArray, as_value
 from fastnn.dtypes import float32
 from fastnn.ops.broadcast import BLOCK, row_sums
 from fastnn.ops.checks import integer, one_axis
@@ -27,9 +27,9 @@ def axes_of(axis: Axis, ndim: int, op: str) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     given = axis if isinstance(axis, tuple) else (axis,)
-    axes = sorted([one_axis(a, ndim, op) for a in given])
+    axes = sorted([one_axis(a, ndim, op, "dim, or axis,") for a in given])
     if len(set(axes)) != len(axes):
-        raise ValueError(f"{op}: axis {axis} names the same axis twice")
+        raise ValueError(f"{op}: dim, or axis, {axis} names the same axis twice")
     return tuple(axes)
 
 
@@ -80,13 +80,15 @@ NOT_GIVEN: Any = _NotGiven()
 
 def axis_and_keep(op: str, dim: Any, keepdim: bool, axis: Any, keepdims: bool) -> Attributes:
     """The axes and whether they are kept, from torch's or NumPy's names for them."""
+    name = "axis"
     if axis is NOT_GIVEN:
+        name = "dim"
         axis = dim if dim is None or dim != () else None  # torch takes () for all
     elif dim is not None:
         raise TypeError(f"{op}: dim={dim} and axis={axis} are given, expected one of them")
     if axis is not None and type(axis) is not int:
         several = isinstance(axis, (tuple, list))
-        axis = tuple([integer(a, op, "axis") for a in axis]) if several else integer(axis, op, "axis")
+        axis = tuple([integer(a, op, name) for a in axis]) if several else integer(axis, op, name)
     return {"axis": axis, "keepdims": bool(keepdim or keepdims)}
 
 
@@ -121,6 +123,10 @@ def sum(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVEN
     return (as_value(x, "sum", "x"),), axis_and_keep("sum", dim, keepdim, axis, keepdims)
 
 
+def _no_place(name: str, x: FloatArray) -> TypeError:
+    return TypeError(f"{name}: x has dtype {x.dtype}, in which a {name} has no place; write x.float().{name}()")
+
+
 def _mean_run(x: FloatArray, *, need: Need, axis: Axis, keepdims: bool) -> Result:
     r = rows_of(x.shape, axis, keepdims, "mean")
     length = np.float32(r.length or math.nan)
@@ -138,7 +144,7 @@ def mean(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = NOT_GIVE
     """
     x = as_value(x, "mean", "x")
     if x.dtype is not float32 and x.dtype.kind != "f":
-        raise TypeError(f"mean: x has dtype {x.dtype}, in which a mean has no place; write x.float().mean()")
+        raise _no_place("mean", x)
     return (x,), axis_and_keep("mean", dim, keepdim, axis, keepdims)
 
 
@@ -186,10 +192,13 @@ def _spread(
         raise TypeError(f"{name}: correction is {correction!r}, expected a number; True and False are 1 and 0")
     attributes = axis_and_keep(name, dim, keepdim, axis, keepdims)
     attributes["correction"] = correction.item() if isinstance(correction, np.number) else correction
-    return (as_float32(x, name, "x"),), attributes
+    x = as_value(x, name, "x")
+    if x.dtype is not float32 and x.dtype.kind != "f":
+        raise _no_place(name, x)
+    return (x,), attributes
 
 
-@op(shape=partial(reduced, "var"), run=_spread_run("var", root=False))
+@op(shape=partial(reduced, "var"), run=_spread_run("var", root=False), floats=1)
 def var(
     x: Any,
     dim: Any = None,
@@ -205,7 +214,7 @@ def var(
 
     correction: 1 is unbiased for a sample, 0 is the variance of the elements themselves. Default None: 1, as
     torch.var, but 0 where ``axis`` is given, as numpy.var. NumPy's name for it, ddof, and torch's older unbiased=True
-    or False are taken too. nan where K <= correction. keepdim and errors as sum.
+    or False are taken too. nan where K <= correction. keepdim as sum, errors as mean.
 
     >>> import fastnn as fnn
     >>> float(fnn.ops.var([1.0, 2.0, 3.0])), round(float(fnn.ops.var([1.0, 2.0, 3.0], axis=0)), 4)
@@ -214,7 +223,7 @@ def var(
     return _spread("var", x, dim, correction, keepdim, axis, keepdims, ddof, unbiased)
 
 
-@op(shape=partial(reduced, "std"), run=_spread_run("std", root=True))
+@op(shape=partial(reduced, "std"), run=_spread_run("std", root=True), floats=1)
 def std(
     x: Any,
     dim: Any = None,
