@@ -21,19 +21,8 @@ NO_INPUT = {
     *("maxpool2d_many_taps", "mean", "softmax", "sum", *LOSSES),
     *FROM_OUTPUT,
     *("add", "exp", "max_at", "min_at", "neg", "sqrt", "sub", "where"),
-    *(
-        "broadcast_to",
-        "chunk",
-        "concatenate",
-        "flatten",
-        "flip",
-        "index",
-        "pad",
-        "permute",
-        "put_rows",
-        "put_rows, sizes",
-        "repeat",
-    ),
+    *("broadcast_to", "chunk", "concatenate", "flatten", "flip", "index", "pad", "permute"),
+    *("put_rows", "put_rows, sizes", "repeat"),
     *("reshape", "split", "squeeze", "stack", "take_rows", "transpose", "unbind", "unsqueeze"),
 }
 # Save an output.

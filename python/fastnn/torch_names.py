@@ -43,7 +43,6 @@ PACKAGE: dict[str, str] = {
     "is_tensor": "write isinstance(x, fnn.Tensor)",
     "set_conv_algorithm": "write with fnn.conv_algorithm(name): around what is computed so",
     "norm": "write (x * x).sum().sqrt()",
-    "viz": "write from fastnn import viz, which needs matplotlib",
     "use_deterministic_algorithms": "it is always so: leave it out",
     "utils": "write fnn.data.batches(arrays, batch_size) for a DataLoader, nn.utils for clip_grad_norm_",
 }

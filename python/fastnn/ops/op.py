@@ -115,6 +115,8 @@ class Op(Generic[P]):
         values, need, edges, reached, others = tensors
         if others:
             reached = (reached or []) + [i for i in others if self._as_array(values, i)]
+        if reached and self._unread:
+            reached = [i for i in reached if i not in self._unread]
         if edges is not None and reached:
             for i in reached:  # an object of our own, of which nobody changes shape, strides or dtype
                 if type(values[i]) is np.ndarray and values[i] is given[i]:
@@ -130,8 +132,6 @@ class Op(Generic[P]):
         several = type(y) is tuple
         if edges is None or backward is None:
             return tuple([computed(part, None, 0, False) for part in y]) if several else computed(y, None, 0, False)
-        if reached and self._unread:
-            reached = [i for i in reached if i not in self._unread]
         watched = writes.watched([values[i] for i in reached]) if reached else None
         node = Node(self.name, backward, edges, len(y) if several else 1, watched)
         if not several:
