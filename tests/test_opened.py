@@ -105,3 +105,22 @@ def test_a_key_that_changes_before_backward():
         key[...] = key[::-1].copy() if key.dtype == bool else 0
         y.backward()
         np.testing.assert_array_equal(x.grad.numpy(), np.repeat(np.float32(expected), 2).reshape(4, 2))
+
+
+def test_what_is_detached_shows_the_same_memory():
+    """A write through it is one into what was saved."""
+
+    @fnn.no_grad()
+    def passed_on(x):
+        return fnn.ops.dropout(x, 0.5, training=False)
+
+    p = fnn.Parameter(np.ones(3))
+    for cut in (fnn.ops.detach, lambda x: x.detach(), passed_on):
+        x = p * 2.0
+        z = (x * x).sum()
+        y = cut(x)
+        assert not y.requires_grad
+        y.numpy()[...] = 9
+        np.testing.assert_array_equal(x.detach().numpy(), [9, 9, 9])
+        with pytest.raises(RuntimeError, match="mul saved"):
+            z.backward()

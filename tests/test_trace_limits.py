@@ -144,16 +144,21 @@ def test_state_that_moves_is_not_saved(rng, tmp_path):
             return y
 
     class InPlace(nn.Module):
+        shape = (1,)
+
         def __init__(self):
             self.layer = nn.Linear(3, 3)
-            self.register_buffer("n", np.zeros(1, np.float32))
+            self.register_buffer("n", np.zeros(self.shape, np.float32))
 
         def forward(self, x):
             self.n[...] += 1
-            return self.layer(x) * np.float32(self.n[0])
+            return self.layer(x) * self.n.item()
+
+    class OfNoAxes(InPlace):
+        shape = ()
 
     x = rng.standard_normal((2, 3)).astype(np.float32)
-    for kind in (Counter, Stateful, InPlace):
+    for kind in (Counter, Stateful, InPlace, OfNoAxes):
         model = kind()
         with pytest.raises(fnn.TraceError, match=r"keeps something"):
             fnn.save(model, tmp_path / "m", example=x)

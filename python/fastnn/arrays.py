@@ -50,6 +50,17 @@ def as_array(x: Any, op: str, name: str) -> npt.NDArray[Any]:
         raise TypeError(f"{op}: {name} is a {type(x).__name__}: {error}") from error
 
 
+def is_array_like(value: Any) -> bool:
+    """Whether NumPy may share the memory of ``value``: an array of another library, or a buffer."""
+    if any([hasattr(value, name) for name in ("__array__", "__array_interface__", "__array_struct__")]):
+        return True
+    try:
+        memoryview(value)
+    except (TypeError, BufferError, ValueError):
+        return False
+    return True
+
+
 def as_float32(x: Any, op: str, name: str) -> FloatArray:
     """``x`` as an aligned float32 array of any strides; the same object when it is one already.
 

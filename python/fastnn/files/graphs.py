@@ -50,7 +50,7 @@ def traced(model: Module, example: Any) -> GraphModule:
     """A model as a GraphModule on the same Parameters and buffers. Raises what trace raises for ``example``."""
     if isinstance(model, GraphModule):
         return model
-    own = {name for name in model.state_dict()} if any([_adds(m) for m in model.modules()]) else set[str]()
+    own = set(model.state_dict()) if any([_adds(m) for m in model.modules()]) else set[str]()
     inputs = example if isinstance(example, tuple) and not _is_shape(example) else (example,)
     for _, module in walk(model):  # what training moves is what the graph holds
         for name, _ in own_buffers(module):

@@ -56,7 +56,7 @@ def _left_as_it_was(function: Any) -> Iterator[None]:
     """Modules of the user's that keep something from one call to the next get back what they had."""
     modules = function.modules() if hasattr(function, "modules") else ()
     kept = [(vars(m), dict(vars(m))) for m in modules if type(m).__module__.partition(".")[0] != "fastnn"]
-    arrays = [a for _, attributes in kept for a in attributes.values() if type(a) is np.ndarray and any(a.strides)]
+    arrays = [array for _, attributes in kept for array in attributes.values() if _has_memory(array)]
     copies = [array.copy() for array in arrays]
     try:
         yield
@@ -70,6 +70,11 @@ def _left_as_it_was(function: Any) -> Iterator[None]:
         for array, copy in zip(arrays, copies, strict=True):
             if array.tobytes() != copy.tobytes():
                 np.copyto(array, copy)
+
+
+def _has_memory(value: Any) -> bool:
+    """Whether it is an array, and none of ``nn.init.blank()``."""
+    return type(value) is np.ndarray and (value.size < 2 or any(value.strides))
 
 
 def _is_shape(value: Any) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastnn import _core, writes
-from fastnn.arrays import as_array, as_float
+from fastnn.arrays import as_array, as_float, is_array_like
 from fastnn.ops.recording import recorded
 from fastnn.tape import Backward, Node, mode
 from fastnn.value import Tensor, computed
@@ -34,17 +34,6 @@ REFUSALS = (IndexError, OverflowError, TypeError, ValueError)
 _FLOAT32 = np.dtype(np.float32)
 
 OPS: dict[str, Op[Any]] = {}  # every op of the package, by name
-
-
-_OF_ARRAYS = ("__array__", "__array_interface__", "__array_struct__")
-
-
-def _is_buffer(value: Any) -> bool:
-    try:
-        memoryview(value)
-    except (TypeError, BufferError, ValueError):
-        return False
-    return True
 
 
 class DependsOnValues(ValueError):  # noqa: N818  (says what is so, not what went wrong)
@@ -131,6 +120,8 @@ class Op(Generic[P]):
             raise
         several = type(y) is tuple
         if edges is None or backward is None:
+            if y is arrays[0]:
+                y = y.view()  # a write through it is seen by whoever saved x
             return tuple([computed(part, None, 0, False) for part in y]) if several else computed(y, None, 0, False)
         watched = writes.watched([values[i] for i in reached]) if reached else None
         node = Node(self.name, backward, edges, len(y) if several else 1, watched)
@@ -145,7 +136,7 @@ class Op(Generic[P]):
         return tuple(outputs)
 
     def _is_recorded(self, given: Sequence[Any]) -> bool:
-        """Whether this thread has a recorder. Another thread's may not miss a call."""
+        """Whether this thread has a recorder; another thread's may not miss a call."""
         if mode.recorder is None and any([getattr(value, "traced", False) for value in given]):
             raise RuntimeError(f"{self.name}: a Tensor of a trace in another thread: trace what runs in one thread")
         return mode.recorder is not None
@@ -166,7 +157,7 @@ class Op(Generic[P]):
 
     def _as_array(self, values: list[Any], i: int) -> bool:
         """Makes an array of argument i where it is like one, such as a torch tensor; whether it is."""
-        if not any([hasattr(values[i], name) for name in _OF_ARRAYS]) and not _is_buffer(values[i]):
+        if not is_array_like(values[i]):
             return False
         name = self.arguments[i] if i < len(self.arguments) else f"argument {i}"
         values[i] = as_array(values[i], self.name, name)
